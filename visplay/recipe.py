@@ -1,0 +1,120 @@
+"""What a run is made of: the typed recipe, its defaults (the paper's values), and how a YAML file becomes one.
+
+Source of the defaults: VisPlay, arXiv 2511.15661, section 3 and appendix; where the paper is silent, the released code.
+A recipe file holds only what differs from the defaults. This module is pure: it imports no torch and touches no model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class PoolSettings:
+    """Where the unlabelled images come from, and how large they may be for the model."""
+
+    source: str = MISSING  # a folder, a parquet file or folder, a .jsonl of paths, hf:DATASET_ID, or world:scenes
+    split: str = "train"  # split of a hf: dataset
+    column: str = "image"  # image column of parquet or dataset; the path key of a .jsonl; no other column is read
+    min_tokens: int = 4  # visual tokens per image, lower limit (one token = 28 x 28 pixels)
+    max_tokens: int = 1024  # visual tokens per image, upper limit
+    max_bad_share: float = 0.05  # stop when more than this share of the files cannot be used
+    world_images: int = 4096  # images to render for a world: source
+
+
+@dataclass
+class SamplingSettings:
+    """How completions are drawn outside GRPO: asking, voting, evaluation."""
+
+    engine: str = "transformers"
+    batch: int = 64  # completions decoded together
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass
+class QuestionerSettings:
+    """The role that sees an image and writes one question."""
+
+    prompt: str | None = None  # None: the prompt in visplay/roles/questioner.py
+    train: bool = True  # false: a frozen Questioner, the base asks in every iteration
+    steps: int = 20  # optimizer steps per iteration
+    images_per_step: int = 512
+    max_new_tokens: int = 1024
+    difficulty: str = "paper"  # paper: 1 - |2c - 1|; released: min(c, 1 - c)
+    diversity: str = "embedding"  # embedding clusters, or bleu (the paper's)
+    diversity_scope: str = "image"  # image: within one image's group; batch: the whole step's questions
+    diversity_weight: float = 1.0  # lambda
+    cluster_distance: float = 0.5  # average-linkage threshold: cosine distance, or 1 - BLEU
+    embedder: str = "offline"  # offline, or a sentence-transformers model id
+    invalid_reward: float = 0.0  # reward of a question that does not parse (released code: -1)
+
+
+@dataclass
+class AskSettings:
+    """The candidate questions of one iteration."""
+
+    images: int = 8000  # fresh images per iteration
+    questions_per_image: int = 1
+
+
+@dataclass
+class LabelSettings:
+    """Votes and the band of confidences that are kept."""
+
+    votes: int = 10  # m: samples per question, the same in the reward and in the labels
+    band_low: float = 0.25
+    band_high: float = 0.75
+    confidence_over: str = "all"  # all: majority / m, an unparsed sample agrees with nobody; parsed: majority / parsed votes
+    min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
+
+
+@dataclass
+class ReasonerSettings:
+    """The role that answers; trained on silver answers."""
+
+    prompt: str | None = None  # None: the prompt in visplay/roles/reasoner.py; must contain {question}
+    steps: int = 20  # optimizer steps per iteration
+    questions_per_step: int = 512
+    max_new_tokens: int = 2048
+    format_weight: float = 0.1  # share of the reward paid for a parsable answer
+
+
+@dataclass
+class EvaluationSettings:
+    """Held-out questions with known answers; only for measuring."""
+
+    world: str | None = None  # scenes, or null: no held-out score
+    questions: int = 1200  # greedy accuracy
+    sampled_questions: int = 400  # of these, drawn `samples` times for one-sample accuracy and majority
+    samples: int = 10
+
+
+@dataclass
+class Recipe:
+    """A whole run. `grpo` passes through to trl.GRPOConfig under TRL's own names, for both roles."""
+
+    model: str = MISSING  # a local folder or a hub id of an image-text-to-text model
+    iterations: int = 3
+    seed: int = 0
+    freeze_vision: bool = False  # true: the vision tower keeps the base's weights in both roles
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    questioner: QuestionerSettings = field(default_factory=QuestionerSettings)
+    ask: AskSettings = field(default_factory=AskSettings)
+    labels: LabelSettings = field(default_factory=LabelSettings)
+    reasoner: ReasonerSettings = field(default_factory=ReasonerSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    grpo: dict[str, Any] = field(
+        default_factory=lambda: {
+            "num_generations": 8,
+            "learning_rate": 1e-6,
+            "epsilon": 0.2,
+            "epsilon_high": 0.3,
+            "beta": 1e-2,
+            "temperature": 1.0,
+        }
+    )

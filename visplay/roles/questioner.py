@@ -1,0 +1,43 @@
+"""The Questioner: sees one image and writes one question with its type and its own answer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from visplay.records import QUESTION_TYPES, Question
+
+PROMPT = """Look at the image and write one question about it that is hard to answer but has a single correct answer \
+that can be checked from the image alone. Do not ask about anything that the image does not show.
+
+Choose one type:
+- multiple_choice: either a yes/no question, or a question followed by its options as (A) ... (B) ... (C) ... (D) ...
+- numerical: the answer is one number
+- short_text: the answer is one word or a short phrase
+
+Write exactly this and nothing else:
+<type>the type</type><question>the question, with its options if it has any</question><answer>your answer</answer>"""
+
+_SHAPE = re.compile(r"<type>(.*?)</type>\s*<question>(.*?)</question>\s*<answer>(.*?)</answer>", re.DOTALL)
+_OPTION = re.compile(r"\(([A-D])\)")
+
+
+def parse(completion: str, image_id: str) -> Question | None:
+    """The question in a completion, or None when it has not exactly the shape that the prompt asks for.
+
+    A multiple-choice question has no options (yes/no) or two to four, lettered from A without a gap.
+    """
+    shapes = _SHAPE.findall(completion)
+    if len(shapes) != 1:
+        return None
+    kind, text, own_answer = (" ".join(part.split()) for part in shapes[0])
+    if kind not in QUESTION_TYPES or not text:
+        return None
+    letters = _OPTION.findall(text)
+    choices = tuple(part.strip(" ,;") for part in _OPTION.split(text)[2::2])
+    if letters != list("ABCD"[: len(letters)]) or len(letters) == 1 or (letters and kind != "multiple_choice"):
+        return None
+    if any(not choice for choice in choices) or len(set(choices)) < len(choices):
+        return None
+    digest = hashlib.sha256(f"{image_id}\0{kind}\0{text}".encode()).hexdigest()[:16]
+    return Question(digest, image_id, kind, text, choices, own_answer or None)
