@@ -11,12 +11,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 QuestionType = Literal["multiple_choice", "numerical", "short_text"]
 QUESTION_TYPES: tuple[QuestionType, ...] = ("multiple_choice", "numerical", "short_text")
-
-Record = TypeVar("Record")
+UNANSWERABLE = "unanswerable"  # the answer that says: this cannot be answered from the image
 
 
 @dataclass(frozen=True)
