@@ -1,0 +1,176 @@
+"""The world of scenes: real handwritten digits among drawn shapes on a 3 x 3 grid, rendered to 84 x 84 pixels.
+
+A scene is a layout (what stands where) plus nuisance (jitter, background, texture, which handwriting). Everything is a
+pure function of (split, index). Splits share nothing: a layout belongs to the split that its own hash names, and the
+1,797 handwritten digits that scikit-learn ships (UCI Optical Recognition of Handwritten Digits) are divided by position.
+
+This module draws pictures and knows what is in them. It does not know questions (grammar.py) or labels (audit.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+Split = Literal["train", "pool", "validation", "heldout"]
+SPLITS: tuple[Split, ...] = ("train", "pool", "validation", "heldout")
+ROWS = ("top", "middle", "bottom")
+COLUMNS = ("left", "center", "right")
+COLORS = {
+    "red": (225, 60, 55),
+    "green": (60, 185, 75),
+    "blue": (75, 120, 245),
+    "yellow": (240, 215, 60),
+    "white": (240, 240, 240),
+}
+SHAPES = ("circle", "square", "triangle", "cross")
+DIGITS = tuple("0123456789")
+SIZES = {"small": 15, "large": 23}  # pixels across
+CELL = 28  # pixels; one visual token of Qwen2.5-VL
+SIDE = 3 * CELL
+
+_DIGIT_SHARE = 0.5
+_OVERSAMPLING = 4
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object: `row` and `column` in 0..2, `kind` a shape or a digit "0".."9"."""
+
+    row: int
+    column: int
+    size: str
+    color: str
+    kind: str
+
+    @property
+    def place(self) -> str:
+        return f"{ROWS[self.row]} {COLUMNS[self.column]}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A layout in reading order with the identity that fixes its pixels."""
+
+    split: Split
+    index: int
+    things: tuple[Thing, ...]
+
+
+def scene(split: Split, index: int) -> Scene:
+    """Scene number `index` of a split: 2 to 6 objects in distinct cells."""
+    rng = np.random.default_rng([SPLITS.index(split), index])
+    while True:
+        things = _layout(rng)
+        if _home(things) == split:
+            return Scene(split, index, things)
+
+
+def render(scene: Scene) -> Image.Image:
+    """The RGB picture of a scene, 84 x 84."""
+    rng = np.random.default_rng([1_000 + SPLITS.index(scene.split), scene.index])
+    canvas = _background(rng)
+    for thing in scene.things:
+        stamp = _stamp(thing, scene.split, rng)
+        top, left = (_offset(at, stamp.shape[0], rng) for at in (thing.row, thing.column))
+        area = canvas[top : top + stamp.shape[0], left : left + stamp.shape[1]]
+        brightness = rng.uniform(0.8, 1.0)
+        area += stamp[..., None] * (brightness * np.asarray(COLORS[thing.color], dtype=np.float64) - area)
+    return Image.fromarray(canvas.round().clip(0, 255).astype(np.uint8))
+
+
+def write_images(folder: Path, split: Split, count: int) -> None:
+    """Render scenes 0 .. count-1 of a split as PNG files: pixels and a running number, no answers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        render(scene(split, index)).save(folder / f"{index:06d}.png")
+
+
+def scene_of(path: str, split: Split) -> Scene:
+    """The scene behind a file that `write_images` made. For measuring only."""
+    return scene(split, int(Path(path).stem))
+
+
+def _layout(rng: np.random.Generator) -> tuple[Thing, ...]:
+    cells = sorted(rng.choice(9, size=rng.integers(2, 7), replace=False).tolist())
+    return tuple(
+        Thing(
+            row=cell // 3,
+            column=cell % 3,
+            size=str(rng.choice(list(SIZES))),
+            color=str(rng.choice(list(COLORS))),
+            kind=str(rng.choice(DIGITS) if rng.random() < _DIGIT_SHARE else rng.choice(SHAPES)),
+        )
+        for cell in cells
+    )
+
+
+def _home(things: tuple[Thing, ...]) -> Split:
+    return SPLITS[hashlib.sha256(repr(things).encode()).digest()[0] % len(SPLITS)]
+
+
+def _background(rng: np.random.Generator) -> np.ndarray:
+    base = rng.uniform(20, 60, size=3)
+    texture = Image.fromarray(rng.uniform(0, 255, size=(7, 7)).astype(np.uint8)).resize(
+        (SIDE, SIDE), Image.Resampling.BICUBIC
+    )
+    return base + (np.asarray(texture, dtype=np.float64)[..., None] / 255 - 0.5) * 30
+
+
+def _offset(cell: int, side: int, rng: np.random.Generator) -> int:
+    slack = CELL - side
+    return cell * CELL + int(rng.integers(slack // 4, slack - slack // 4 + 1))
+
+
+def _stamp(thing: Thing, split: Split, rng: np.random.Generator) -> np.ndarray:
+    """Opacity in [0, 1] of one object, a square array."""
+    side = SIZES[thing.size] + int(rng.integers(-1, 2))
+    if thing.kind in DIGITS:
+        return _handwriting(thing.kind, side, split, rng)
+    return _shape(thing.kind, side)
+
+
+def _handwriting(digit: str, side: int, split: Split, rng: np.random.Generator) -> np.ndarray:
+    samples = _digits(split)[int(digit)]
+    sample = samples[rng.integers(len(samples))]
+    picture = Image.fromarray((sample * (255 / 16)).astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(picture, dtype=np.float64) / 255
+
+
+def _shape(kind: str, side: int) -> np.ndarray:
+    big = side * _OVERSAMPLING
+    picture = Image.new("L", (big, big))
+    draw = ImageDraw.Draw(picture)
+    if kind == "circle":
+        draw.ellipse((0, 0, big - 1, big - 1), fill=255)
+    elif kind == "square":
+        draw.rectangle((big * 0.06, big * 0.06, big * 0.94, big * 0.94), fill=255)
+    elif kind == "triangle":
+        draw.polygon([(big / 2, 0), (big - 1, big - 1), (0, big - 1)], fill=255)
+    else:
+        arm = big / 3
+        draw.rectangle((arm, 0, 2 * arm, big - 1), fill=255)
+        draw.rectangle((0, arm, big - 1, 2 * arm), fill=255)
+    return np.asarray(picture.resize((side, side), Image.Resampling.BOX), dtype=np.float64) / 255
+
+
+@functools.cache
+def _digits(split: Split) -> dict[int, np.ndarray]:
+    """Handwriting of a split by digit, each (n, 8, 8) with values 0..16; sample i belongs to split i modulo 4."""
+    from sklearn.datasets import load_digits
+
+    images, targets = load_digits(return_X_y=True)
+    mine = np.arange(len(targets)) % len(SPLITS) == SPLITS.index(split)
+    return {digit: images[mine & (targets == digit)].reshape(-1, 8, 8) for digit in range(10)}
+
+
+def scenes(split: Split, start: int, stop: int) -> Iterator[Scene]:
+    """Scenes start .. stop-1 of a split."""
+    return (scene(split, index) for index in range(start, stop))
