@@ -1,0 +1,41 @@
+"""How the base is taught to ask and to answer: worked solutions in the grammar's own words.
+
+Used by pretraining alone. A solution names the things that the question is about, in an order drawn at random (no reading
+order is right), and then answers; where nothing or too much fits, it says that the question cannot be answered.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from visplay.worlds.grammar import FAMILIES, Phrase, Query, matching, truth, write
+from visplay.worlds.scenes import Scene, Thing
+
+
+def solution(scene: Scene, query: Query, rng: np.random.Generator) -> str:
+    """A completion of the Reasoner that is right: the evidence between <think> tags, then the boxed answer."""
+    thoughts = [_evidence(scene, phrase, query, rng) for phrase in query.phrases]
+    return f"<think>{';'.join(thoughts)}</think>\\boxed{{{truth(scene, query)}}}"
+
+
+def asking(scene: Scene, query: Query) -> str:
+    """A completion of the Questioner that asks `query` about the scene, with the right answer."""
+    kind = FAMILIES[query.family]
+    return f"<type>{kind}</type><question>{write(query)}</question><answer>{truth(scene, query)}</answer>"
+
+
+def _evidence(scene: Scene, phrase: Phrase, query: Query, rng: np.random.Generator) -> str:
+    things = matching(scene, phrase)
+    if not things:
+        return " none"
+    order = [things[i] for i in rng.permutation(len(things))]
+    mentions = [_mention(thing, phrase) for thing in order]
+    if query.family == "sum":
+        totals = np.cumsum([int(thing.kind) for thing in order])
+        mentions = [f"{mention} total {total}" for mention, total in zip(mentions, totals, strict=True)]
+    return ",".join(mentions)
+
+
+def _mention(thing: Thing, phrase: Phrase) -> str:
+    words = [thing.place, thing.size if phrase.size else "", thing.color, thing.kind]
+    return " " + " ".join(word for word in words if word)
