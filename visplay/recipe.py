@@ -2,14 +2,24 @@
 
 Source of the defaults: VisPlay, arXiv 2511.15661, section 3 and appendix; where the paper is silent, the released code.
 A recipe file holds only what differs from the defaults. This module is pure: it imports no torch and touches no model.
+Which values are allowed stands in `visplay.rules`, which settings of TRL are in `visplay.grpo_keys`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException, ValidationError
+from yaml import YAMLError
+
+from visplay import grpo_keys, rules
 
 
 @dataclass
@@ -48,6 +58,7 @@ class QuestionerSettings:
     diversity: str = "embedding"  # embedding clusters, or bleu (the paper's)
     diversity_scope: str = "image"  # image: within one image's group; batch: the whole step's questions
     diversity_weight: float = 1.0  # lambda
+    relu: bool = True  # max(0, difficulty - penalty); false, as in the released code: without the max
     cluster_distance: float = 0.5  # average-linkage threshold: cosine distance, or 1 - BLEU
     embedder: str = "offline"  # offline, or a sentence-transformers model id
     invalid_reward: float = 0.0  # reward of a question that does not parse (released code: -1)
@@ -68,7 +79,7 @@ class LabelSettings:
     votes: int = 10  # m: samples per question, the same in the reward and in the labels
     band_low: float = 0.25
     band_high: float = 0.75
-    confidence_over: str = "all"  # all: majority / m, an unparsed sample agrees with nobody; parsed: majority / parsed votes
+    confidence_over: str = "all"  # all: majority / m, an unparsed sample agrees with nobody; parsed: over parsed votes
     min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
 
 
@@ -118,3 +129,162 @@ class Recipe:
             "temperature": 1.0,
         }
     )
+
+
+class RecipeError(ValueError):
+    """Everything that is wrong with a recipe: `problems` has one line each, with the value and the way out."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Batching(NamedTuple):
+    """How one optimizer step is cut: completions per process at a time, and how many times before the step."""
+
+    per_device: int
+    accumulation: int
+
+
+def load_recipe(path: str | Path, overrides: Iterable[str] = (), world_size: int = 1) -> Recipe:
+    """The defaults, overlaid by the YAML file, overlaid by `key=value` overrides with dotted keys.
+
+    Raises RecipeError with all problems at once: unknown keys, wrong types, missing or impossible values, and batches
+    that cannot be shared among `world_size` processes.
+    """
+    config = OmegaConf.structured(Recipe)
+    problems = []
+    for layer in (_read(Path(path)), *overrides):
+        try:
+            settings = _parse_override(layer) if isinstance(layer, str) else layer
+        except RecipeError as error:
+            problems += error.problems
+            continue
+        for key, value in _flat(settings).items():
+            problems += _assign(config, key, value)
+    values = _flat(OmegaConf.to_container(config))
+    problems += [
+        f"{key}: missing; set it in the recipe or as {key}=..." for key in sorted(OmegaConf.missing_keys(config))
+    ]
+    problems += rules.problems(values) + grpo_keys.problems(dict(config.grpo))
+    if problems:
+        raise RecipeError(problems)
+    recipe = cast(Recipe, OmegaConf.to_object(config))
+    _check_batches(recipe, world_size)
+    return recipe
+
+
+def batching(recipe: Recipe, prompts_per_step: int, world_size: int = 1) -> Batching:
+    """Cut `prompts_per_step` x num_generations completions into equal parts for `world_size` processes.
+
+    `grpo.per_device_train_batch_size` counts completions; left out, it is the largest divisor of a process's share that
+    is not above the group size. Raises RecipeError when the parts are not whole.
+    """
+    group = recipe.grpo["num_generations"]
+    completions = prompts_per_step * group
+    total = f"{prompts_per_step} prompts x grpo.num_generations {group} = {completions} completions"
+    share, rest = divmod(completions, world_size)
+    if rest:
+        raise RecipeError([f"{total} cannot be shared among {world_size} processes; use a multiple of {world_size}"])
+    divisors = [size for size in range(1, share + 1) if share % size == 0]
+    per_device = recipe.grpo.get("per_device_train_batch_size") or max(size for size in divisors if size <= group)
+    if per_device not in divisors:
+        below = max(size for size in divisors if size < per_device)
+        ways = " or ".join(str(size) for size in (below, *[size for size in divisors if size > per_device][:1]))
+        cut = f"grpo.per_device_train_batch_size {per_device} x {world_size} processes = {per_device * world_size}"
+        raise RecipeError([f"{cut} does not divide {total}; use {ways}"])
+    return Batching(per_device, share // per_device)
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The whole recipe, defaults included, in the order of the schema; `load_recipe` reads it back unchanged."""
+    return OmegaConf.to_yaml(OmegaConf.structured(recipe))
+
+
+def difference(old: Recipe, new: Recipe) -> list[str]:
+    """One line `key: old -> new` for every setting that differs; a setting that one side lacks is shown as unset."""
+    before, after = (
+        {key: json.dumps(value) for key, value in _flat(dataclasses.asdict(recipe)).items()} for recipe in (old, new)
+    )
+    return [
+        f"{key}: {before.get(key, 'unset')} -> {after.get(key, 'unset')}"
+        for key in {**before, **after}
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        beside = ", ".join(sorted(str(found) for found in path.parent.glob("*.yaml"))) or "none"
+        raise RecipeError([f"{path}: no such recipe; recipes beside it: {beside}"])
+    try:
+        settings = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        raise RecipeError([f"{path}: not readable as YAML: {' '.join(str(error).split())}"]) from error
+    if not isinstance(settings, dict):
+        raise RecipeError([f"{path}: holds a list; a recipe is a mapping of key: value"])
+    return cast(dict[str, Any], settings)
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, _ = text.partition("=")
+    if not equals or not key:
+        raise RecipeError([f"{text}: not an override; write key=value, e.g. {'seed' if not key else key}=1"])
+    try:
+        return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.from_dotlist([text]), resolve=True))
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise RecipeError([f"{text}: the value is not readable as YAML: {' '.join(str(error).split())}"]) from error
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted keys -> values; what stands under a key of `grpo` stays whole."""
+    leaves: dict[str, Any] = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and prefix != "grpo.":
+            leaves.update(_flat(value, f"{key}."))
+        else:
+            leaves[key] = value
+    return leaves
+
+
+def _annotations(schema: Any = Recipe, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for item in dataclasses.fields(schema):
+        if dataclasses.is_dataclass(item.default_factory):
+            yield from _annotations(item.default_factory, f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, str(item.type)
+
+
+def _assign(config: DictConfig, key: str, value: Any) -> list[str]:
+    known = dict(_annotations())
+    section = [other for other in known if other.startswith(f"{key}.")]
+    if section or key == "grpo":
+        return [f"{key}: {value!r} is not a mapping; write {key}.NAME or indent its keys"]
+    if key not in known and not key.startswith("grpo."):
+        return [f"{key}: unknown key{_suggestion(key, known)}"]
+    try:
+        OmegaConf.update(config, key, value)
+    except ValidationError:
+        return [f"{key}: {value!r} is not of type {known[key]}"]
+    return []
+
+
+def _suggestion(key: str, known: Iterable[str]) -> str:
+    names = [*known, *(f"grpo.{name}" for name in grpo_keys.annotations())]
+    leaf = key.rpartition(".")[2]
+    same_leaf = [name for name in names if name.rpartition(".")[2] == leaf]
+    near = same_leaf or difflib.get_close_matches(key, names, n=1)
+    return f"; did you mean {' or '.join(near)}?" if near else "; see visplay/recipe.py for all keys"
+
+
+def _check_batches(recipe: Recipe, world_size: int) -> None:
+    problems = []
+    sizes = {"questioner.images_per_step": recipe.questioner.images_per_step} if recipe.questioner.train else {}
+    for key, prompts in {**sizes, "reasoner.questions_per_step": recipe.reasoner.questions_per_step}.items():
+        try:
+            batching(recipe, prompts, world_size)
+        except RecipeError as error:
+            problems += [f"{key}: {problem}" for problem in error.problems]
+    if problems:
+        raise RecipeError(problems)
