@@ -1,0 +1,146 @@
+"""What a run leaves for people: the table, the figure, scores.json and metrics.jsonl."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from visplay.report.figure import draw
+from visplay.report.scores import ScoreRow, write_metrics, write_scores
+from visplay.report.table import render
+
+BASE = ScoreRow(
+    iteration=0,
+    checkpoint="base",
+    greedy=0.6,
+    greedy_interval=(0.55, 0.65),
+    one_sample=0.5,
+    majority=0.7,
+    by_family={"count": 0.4, "most_common": 0.8},
+)
+FIRST = ScoreRow(
+    iteration=1,
+    checkpoint="first",
+    greedy=0.65,
+    greedy_interval=(0.6, 0.7),
+    gain=0.05,
+    gain_interval=(0.01, 0.09),
+    one_sample=0.55,
+    majority=0.71,
+    by_family={"count": 0.5, "most_common": 0.8},
+    silver_accuracy=0.75,
+    candidates=50,
+    kept=20,
+    dropped={"tie": 5, "too_easy": 25, "unparsed": 0},
+    mean_confidence=0.625,
+    distinct_questions=48,
+)
+
+
+def with_gain(gain: float, interval: tuple[float, float]) -> str:
+    """The last line of the account of a run that gained so much."""
+    return render([BASE, ScoreRow(1, "first", greedy=0.6, gain=gain, gain_interval=interval)]).splitlines()[-1]
+
+
+def cells(line: str) -> str:
+    """A line of the table without its padding."""
+    return " ".join(line.split())
+
+
+def test_a_candidate_neither_kept_nor_dropped_is_refused() -> None:
+    with pytest.raises(ValueError, match="iteration 2: 50 candidates, but 20 kept and 29 dropped"):
+        ScoreRow(iteration=2, checkpoint="second", candidates=50, kept=20, dropped={"tie": 29})
+
+
+def test_table_has_the_base_first_and_its_absent_figures_as_dashes() -> None:
+    lines = render([BASE, FIRST]).splitlines()
+    assert cells(lines[2]) == "base 60.0 55.0 to 65.0 - - 50.0 70.0"
+    assert cells(lines[3]) == "iteration 1 65.0 60.0 to 70.0 +5.0 +1.0 to +9.0 55.0 71.0"
+
+
+def test_table_lines_up_under_its_header() -> None:
+    header, rule, *body = render([BASE, FIRST]).split("\n\n")[0].splitlines()
+    assert {len(line) for line in body} == {len(header)} == {len(rule)}
+
+
+def test_table_adds_the_candidates_up_by_falling_reason() -> None:
+    account = render([BASE, FIRST]).split("\n\n")[1].splitlines()
+    assert cells(account[2]) == "iteration 1 50 20 40.0 75.0 0.62 48"
+    assert account[3] == "iteration 1: 50 candidates = 20 kept + 25 too easy + 5 tie"
+
+
+def test_table_shows_families_with_their_change() -> None:
+    families = render([BASE, FIRST]).split("\n\n")[2].splitlines()
+    assert families[0].split("  ")[-1] == "change"
+    assert cells(families[2]) == "count 40.0 50.0 +10.0"
+    assert cells(families[3]) == "most common 80.0 80.0 +0.0"
+
+
+def test_table_calls_a_gain_better_only_when_its_interval_says_so() -> None:
+    assert with_gain(0.05, (0.01, 0.09)) == "iteration 1 is better than the base: +5.0 points (+1.0 to +9.0)"
+    assert "is not told apart from the base: +5.0" in with_gain(0.05, (-0.01, 0.11))
+    assert "is worse than the base: -5.0" in with_gain(-0.05, (-0.09, -0.01))
+
+
+def test_table_leaves_out_what_was_not_measured() -> None:
+    unmeasured = ScoreRow(1, "first", candidates=2, kept=1, dropped={"tie": 1})
+    assert render([ScoreRow(0, "base"), unmeasured]).startswith("silver labels")
+    assert render([]) == ""
+
+
+def test_scores_hold_every_figure_with_null_where_none_applies(tmp_path: Path) -> None:
+    rows = json.loads(write_scores(tmp_path, [BASE, FIRST]).read_text())["rows"]
+    assert [row["iteration"] for row in rows] == [0, 1]
+    assert rows[0]["greedy_interval"] == [0.55, 0.65]
+    assert rows[0]["silver_accuracy"] is rows[0]["candidates"] is rows[0]["kept"] is rows[0]["dropped"] is None
+    assert rows[1]["dropped"] == {"tie": 5, "too_easy": 25, "unparsed": 0}
+
+
+def test_scores_name_a_checkpoint_folder_by_a_path_that_loads_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "base").mkdir()
+    monkeypatch.chdir(tmp_path)
+    rows = json.loads(write_scores(tmp_path, [BASE, ScoreRow(1, "someone/a-hub-id")]).read_text())["rows"]
+    assert [row["checkpoint"] for row in rows] == [str(tmp_path / "base"), "someone/a-hub-id"]
+
+
+def test_metrics_hold_the_stages_then_the_same_rows(tmp_path: Path) -> None:
+    stage = {"iteration": 1, "stage": "ask", "seconds": 2.5}
+    lines = [json.loads(line) for line in write_metrics(tmp_path, [BASE, FIRST], [stage]).read_text().splitlines()]
+    assert lines[0] == {"kind": "stage", **stage}
+    scores = json.loads(write_scores(tmp_path, [BASE, FIRST]).read_text())["rows"]
+    assert lines[1:] == [{"kind": "scores", **row} for row in scores]
+
+
+def test_reports_written_again_replace_the_old_and_leave_no_draft(tmp_path: Path) -> None:
+    for rows in ([BASE], [BASE, FIRST]):
+        write_scores(tmp_path, rows)
+        write_metrics(tmp_path, rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "scores.json"]
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["scores.png", "scores.svg"])
+def test_figure_is_a_function_of_its_rows(tmp_path: Path, name: str) -> None:
+    (tmp_path / "again").mkdir()
+    first = draw([BASE, FIRST], tmp_path / name).read_bytes()
+    assert first == draw([BASE, FIRST], tmp_path / "again" / name).read_bytes()
+    assert first != draw([BASE], tmp_path / name).read_bytes()
+
+
+def test_figure_names_each_curve_with_its_last_value(tmp_path: Path) -> None:
+    picture = draw([BASE, FIRST], tmp_path / "scores.svg").read_text()
+    for name in (
+        "greedy 65.0%",
+        "majority vote 71.0%",
+        "right, of kept 75.0%",
+        "kept, of all 40.0%",
+        "distinct questions 96.0%",
+    ):
+        assert f">{name}<" in picture
+
+
+def test_figure_says_what_was_not_measured(tmp_path: Path) -> None:
+    assert draw([BASE], tmp_path / "base.svg").read_text().count(">not measured<") == 1
+    assert draw([], tmp_path / "none.svg").read_text().count(">not measured<") == 2

@@ -1,0 +1,97 @@
+"""The figures of every checkpoint, base first, as a person or a program reads them after a run.
+
+`scores.json` and `metrics.jsonl` are rewritten whole from the committed stages, so a resumed run leaves no row twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One Reasoner checkpoint. Accuracies, shares and confidences lie in [0, 1]; None where a figure does not apply.
+
+    `iteration` 0 is the base. `greedy`, `one_sample`, `majority` (of 10, or the recipe's number) and `by_family`
+    (greedy) are on held-out questions; `gain` is greedy minus the base's over the same questions. The rest is about the
+    questions that this checkpoint was trained on: `silver_accuracy` is the share of the *kept* silver answers that are
+    true, `mean_confidence` and `distinct_questions` are over all candidates; `dropped` counts by reason.
+    Raises ValueError when a candidate is unaccounted for.
+    """
+
+    iteration: int
+    checkpoint: str
+    greedy: float | None = None
+    greedy_interval: Interval | None = None
+    gain: float | None = None
+    gain_interval: Interval | None = None
+    one_sample: float | None = None
+    majority: float | None = None
+    by_family: Mapping[str, float] = field(default_factory=dict)
+    silver_accuracy: float | None = None
+    candidates: int | None = None
+    kept: int | None = None
+    dropped: Mapping[str, int] | None = None
+    mean_confidence: float | None = None
+    distinct_questions: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.candidates is None:
+            return
+        kept, dropped = self.kept or 0, sum((self.dropped or {}).values())
+        if self.candidates != kept + dropped:
+            raise ValueError(
+                f"iteration {self.iteration}: {self.candidates} candidates, but {kept} kept and {dropped} dropped; "
+                "every candidate must be kept or dropped for one reason"
+            )
+
+    @property
+    def kept_share(self) -> float | None:
+        """Kept rows as a share of the candidates; None without candidates."""
+        return (self.kept or 0) / self.candidates if self.candidates else None
+
+    @property
+    def name(self) -> str:
+        """What people call this checkpoint."""
+        return "base" if self.iteration == 0 else f"iteration {self.iteration}"
+
+
+def write_scores(directory: Path, rows: Sequence[ScoreRow]) -> Path:
+    """Write `scores.json`, an object whose `rows` hold one object per checkpoint; returns its path.
+
+    A checkpoint that is a folder here is written as an absolute path, any other (a hub id) as it stands: both load.
+    """
+    path = directory / "scores.json"
+    _replace(path, json.dumps({"rows": [_plain(row) for row in rows]}, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def write_metrics(directory: Path, rows: Sequence[ScoreRow], stages: Iterable[Mapping[str, Any]] = ()) -> Path:
+    """Write `metrics.jsonl` and return its path.
+
+    First one line per committed stage (`kind` "stage", its own figures), then one per checkpoint (`kind` "scores", the
+    object of scores.json).
+    """
+    lines = [{"kind": "stage", **stage} for stage in stages] + [{"kind": "scores", **_plain(row)} for row in rows]
+    path = directory / "metrics.jsonl"
+    _replace(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    return path
+
+
+def _plain(row: ScoreRow) -> dict[str, Any]:
+    folder = Path(row.checkpoint)
+    return {**dataclasses.asdict(row), "checkpoint": str(folder.resolve()) if folder.is_dir() else row.checkpoint}
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(path.name + ".draft")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)

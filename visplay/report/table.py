@@ -1,0 +1,124 @@
+"""The table at the end of a run: what each checkpoint can do, where its labels came from, and what it gained.
+
+It only lays out figures; `ScoreRow` says what each one means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from visplay.report.scores import Interval, ScoreRow
+
+_ABSENT = "-"
+
+
+def render(rows: Sequence[ScoreRow]) -> str:
+    """The whole account as text, base first: scores, labels with every candidate accounted for, families, gain.
+
+    Accuracies and shares are printed in percent. Parts without any figure are left out.
+    """
+    parts = [_scores(rows), _labels(rows), _families(rows), _gain(rows)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _scores(rows: Sequence[ScoreRow]) -> str:
+    header = ["held-out accuracy, %", "greedy", "95 % interval", "gain", "95 % interval", "one sample", "majority"]
+    body = [
+        [
+            row.name,
+            _percent(row.greedy),
+            _range(row.greedy_interval),
+            _points(row.gain),
+            _range(row.gain_interval, signed=True),
+            _percent(row.one_sample),
+            _percent(row.majority),
+        ]
+        for row in rows
+    ]
+    return _grid(header, body) if any(row.greedy is not None for row in rows) else ""
+
+
+def _labels(rows: Sequence[ScoreRow]) -> str:
+    asked = [row for row in rows if row.candidates is not None]
+    header = [
+        "silver labels",
+        "candidates",
+        "kept",
+        "kept, %",
+        "kept right, %",
+        "mean confidence",
+        "distinct questions",
+    ]
+    body = [
+        [
+            row.name,
+            _count(row.candidates),
+            _count(row.kept),
+            _percent(row.kept_share),
+            _percent(row.silver_accuracy),
+            _ABSENT if row.mean_confidence is None else f"{row.mean_confidence:.2f}",
+            _count(row.distinct_questions),
+        ]
+        for row in asked
+    ]
+    return "\n".join([_grid(header, body), *map(_accounting, asked)]) if asked else ""
+
+
+def _accounting(row: ScoreRow) -> str:
+    """One line in which the candidates add up."""
+    dropped = sorted((row.dropped or {}).items(), key=lambda item: (-item[1], item[0]))
+    reasons = "".join(f" + {count} {reason.replace('_', ' ')}" for reason, count in dropped if count)
+    return f"{row.name}: {row.candidates} candidates = {row.kept} kept{reasons}"
+
+
+def _families(rows: Sequence[ScoreRow]) -> str:
+    """Families as lines, checkpoints as columns, and what changed from the first to the last."""
+    measured = [row for row in rows if row.by_family]
+    families = list(dict.fromkeys(family for row in measured for family in row.by_family))
+    header = ["greedy by family, %", *(row.name for row in measured), "change"]
+    body = []
+    for family in families:
+        scores = [row.by_family.get(family) for row in measured]
+        first, last = scores[0], scores[-1]
+        change = None if first is None or last is None or len(scores) == 1 else last - first
+        body.append([family.replace("_", " "), *map(_percent, scores), _points(change)])
+    return _grid(header, body) if families else ""
+
+
+def _gain(rows: Sequence[ScoreRow]) -> str:
+    """What the run was for, in one sentence, with what the interval allows to be said."""
+    last = rows[-1] if rows else None
+    if last is None or last.gain is None or last.gain_interval is None:
+        return ""
+    low, high = last.gain_interval
+    verdict = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
+    return f"{last.name} is {verdict} the base: {_points(last.gain)} points ({_range(last.gain_interval, signed=True)})"
+
+
+def _percent(share: float | None) -> str:
+    return _ABSENT if share is None else f"{100 * share:.1f}"
+
+
+def _points(change: float | None) -> str:
+    return _ABSENT if change is None else f"{100 * change:+.1f}"
+
+
+def _range(interval: Interval | None, signed: bool = False) -> str:
+    show = _points if signed else _percent
+    return _ABSENT if interval is None else f"{show(interval[0])} to {show(interval[1])}"
+
+
+def _count(number: int | None) -> str:
+    return _ABSENT if number is None else str(number)
+
+
+def _grid(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Columns padded to their widest cell: the first flush left, figures flush right."""
+    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+    lines = (header, ["-" * width for width in widths], *body)
+    return "\n".join(_line(cells, widths) for cells in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0].ljust(widths[0])
+    return "  ".join([first, *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]).rstrip()
