@@ -52,6 +52,7 @@ def draw(rows: Sequence[ScoreRow], path: Path) -> Path:
         figure = Figure(figsize=(10, 4), layout="constrained", dpi=150)
         ability, labels = figure.subplots(1, 2)
         ability.set_title("Held-out accuracy", loc="left", fontweight="bold")
+        ability.text(1.02, -0.03, "bar: 95 % interval of greedy", transform=ability.transAxes, va="top", color=_GREY)
         _intervals(ability, rows)
         _panel(ability, rows, _ability_curves(rows))
         labels.set_title("The silver labels behind it", loc="left", fontweight="bold")
@@ -87,7 +88,6 @@ def _intervals(axes: Axes, rows: Sequence[ScoreRow]) -> None:
         if row.greedy is not None and row.greedy_interval is not None:
             low, high = row.greedy_interval
             axes.vlines(row.iteration, low, high, color=_BLUE, alpha=0.3, linewidth=7)
-            axes.set_title("bars: 95 % interval", loc="right", color=_GREY, fontsize="small")
 
 
 def _panel(axes: Axes, rows: Sequence[ScoreRow], curves: Sequence[Curve]) -> None:
