@@ -10,16 +10,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException, ValidationError
-from yaml import YAMLError
+from omegaconf.errors import ValidationError
 
-from visplay import grpo_keys, rules
+from visplay import batches, grpo_keys, layers, rules
+from visplay.batches import Batching
+from visplay.layers import RecipeError
 
 
 @dataclass
@@ -131,21 +132,6 @@ class Recipe:
     )
 
 
-class RecipeError(ValueError):
-    """Everything that is wrong with a recipe: `problems` has one line each, with the value and the way out."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
-
-
-class Batching(NamedTuple):
-    """How one optimizer step is cut: completions per process at a time, and how many times before the step."""
-
-    per_device: int
-    accumulation: int
-
-
 def load_recipe(path: str | Path, overrides: Iterable[str] = (), world_size: int = 1) -> Recipe:
     """The defaults, overlaid by the YAML file, overlaid by `key=value` overrides with dotted keys.
 
@@ -153,47 +139,25 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = (), world_size: int
     that cannot be shared among `world_size` processes.
     """
     config = OmegaConf.structured(Recipe)
-    problems = []
-    for layer in (_read(Path(path)), *overrides):
-        try:
-            settings = _parse_override(layer) if isinstance(layer, str) else layer
-        except RecipeError as error:
-            problems += error.problems
-            continue
-        for key, value in _flat(settings).items():
-            problems += _assign(config, key, value)
-    values = _flat(OmegaConf.to_container(config))
+    settings, problems = layers.read(Path(path), overrides)
+    for key, value in settings:
+        problems += _assign(config, key, value)
     problems += [
         f"{key}: missing; set it in the recipe or as {key}=..." for key in sorted(OmegaConf.missing_keys(config))
     ]
-    problems += rules.problems(values) + grpo_keys.problems(dict(config.grpo))
+    problems += rules.problems(layers.flat(cast(dict[str, Any], OmegaConf.to_container(config))), world_size)
     if problems:
         raise RecipeError(problems)
-    recipe = cast(Recipe, OmegaConf.to_object(config))
-    _check_batches(recipe, world_size)
-    return recipe
+    return cast(Recipe, OmegaConf.to_object(config))
 
 
 def batching(recipe: Recipe, prompts_per_step: int, world_size: int = 1) -> Batching:
-    """Cut `prompts_per_step` x num_generations completions into equal parts for `world_size` processes.
-
-    `grpo.per_device_train_batch_size` counts completions; left out, it is the largest divisor of a process's share that
-    is not above the group size. Raises RecipeError when the parts are not whole.
-    """
-    group = recipe.grpo["num_generations"]
-    completions = prompts_per_step * group
-    total = f"{prompts_per_step} prompts x grpo.num_generations {group} = {completions} completions"
-    share, rest = divmod(completions, world_size)
-    if rest:
-        raise RecipeError([f"{total} cannot be shared among {world_size} processes; use a multiple of {world_size}"])
-    divisors = [size for size in range(1, share + 1) if share % size == 0]
-    per_device = recipe.grpo.get("per_device_train_batch_size") or max(size for size in divisors if size <= group)
-    if per_device not in divisors:
-        below = max(size for size in divisors if size < per_device)
-        ways = " or ".join(str(size) for size in (below, *[size for size in divisors if size > per_device][:1]))
-        cut = f"grpo.per_device_train_batch_size {per_device} x {world_size} processes = {per_device * world_size}"
-        raise RecipeError([f"{cut} does not divide {total}; use {ways}"])
-    return Batching(per_device, share // per_device)
+    """How one step of `prompts_per_step` prompts is cut for `world_size` processes; raises RecipeError if it cannot."""
+    per_device = recipe.grpo.get("per_device_train_batch_size")
+    try:
+        return batches.cut(prompts_per_step, recipe.grpo["num_generations"], per_device, world_size)
+    except ValueError as error:
+        raise RecipeError([str(error)]) from error
 
 
 def to_yaml(recipe: Recipe) -> str:
@@ -204,48 +168,14 @@ def to_yaml(recipe: Recipe) -> str:
 def difference(old: Recipe, new: Recipe) -> list[str]:
     """One line `key: old -> new` for every setting that differs; a setting that one side lacks is shown as unset."""
     before, after = (
-        {key: json.dumps(value) for key, value in _flat(dataclasses.asdict(recipe)).items()} for recipe in (old, new)
+        {key: json.dumps(value) for key, value in layers.flat(dataclasses.asdict(recipe)).items()}
+        for recipe in (old, new)
     )
     return [
         f"{key}: {before.get(key, 'unset')} -> {after.get(key, 'unset')}"
         for key in {**before, **after}
         if before.get(key) != after.get(key)
     ]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        beside = ", ".join(sorted(str(found) for found in path.parent.glob("*.yaml"))) or "none"
-        raise RecipeError([f"{path}: no such recipe; recipes beside it: {beside}"])
-    try:
-        settings = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        raise RecipeError([f"{path}: not readable as YAML: {' '.join(str(error).split())}"]) from error
-    if not isinstance(settings, dict):
-        raise RecipeError([f"{path}: holds a list; a recipe is a mapping of key: value"])
-    return cast(dict[str, Any], settings)
-
-
-def _parse_override(text: str) -> dict[str, Any]:
-    key, equals, _ = text.partition("=")
-    if not equals or not key:
-        raise RecipeError([f"{text}: not an override; write key=value, e.g. {'seed' if not key else key}=1"])
-    try:
-        return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.from_dotlist([text]), resolve=True))
-    except (YAMLError, OmegaConfBaseException) as error:
-        raise RecipeError([f"{text}: the value is not readable as YAML: {' '.join(str(error).split())}"]) from error
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Dotted keys -> values; what stands under a key of `grpo` stays whole."""
-    leaves: dict[str, Any] = {}
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and prefix != "grpo.":
-            leaves.update(_flat(value, f"{key}."))
-        else:
-            leaves[key] = value
-    return leaves
 
 
 def _annotations(schema: Any = Recipe, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -271,20 +201,12 @@ def _assign(config: DictConfig, key: str, value: Any) -> list[str]:
 
 
 def _suggestion(key: str, known: Iterable[str]) -> str:
-    names = [*known, *(f"grpo.{name}" for name in grpo_keys.annotations())]
     leaf = key.rpartition(".")[2]
-    same_leaf = [name for name in names if name.rpartition(".")[2] == leaf]
-    near = same_leaf or difflib.get_close_matches(key, names, n=1)
-    return f"; did you mean {' or '.join(near)}?" if near else "; see visplay/recipe.py for all keys"
-
-
-def _check_batches(recipe: Recipe, world_size: int) -> None:
-    problems = []
-    sizes = {"questioner.images_per_step": recipe.questioner.images_per_step} if recipe.questioner.train else {}
-    for key, prompts in {**sizes, "reasoner.questions_per_step": recipe.reasoner.questions_per_step}.items():
-        try:
-            batching(recipe, prompts, world_size)
-        except RecipeError as error:
-            problems += [f"{key}: {problem}" for problem in error.problems]
-    if problems:
-        raise RecipeError(problems)
+    if leaf in grpo_keys.OWNED:
+        return f"; {grpo_keys.OWNED[leaf]}"
+    names = [*known, *(f"grpo.{name}" for name in grpo_keys.fields() if name not in grpo_keys.OWNED)]
+    leaves = {name: name.rpartition(".")[2] for name in names}
+    near_leaves = [leaf] if leaf in leaves.values() else difflib.get_close_matches(leaf, leaves.values(), n=1)
+    same_leaf = [name for name in names if leaves[name] in near_leaves]
+    near = difflib.get_close_matches(key, names, n=1, cutoff=0.8) or same_leaf
+    return f"; did you mean {' or '.join(near)}?" if near else "; all keys stand in visplay/recipe.py"

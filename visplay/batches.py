@@ -1,0 +1,39 @@
+"""How the completions of one optimizer step are cut into equal parts that fit the machine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Batching(NamedTuple):
+    """Completions per process at a time, and how many such parts a process adds up before the optimizer steps."""
+
+    per_device: int
+    accumulation: int
+
+
+def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Batching:
+    """Cut `prompts` groups of `group` completions each; per_device x world_size x accumulation = prompts x group.
+
+    `per_device` None takes the largest part that is not above the group size. A group may span parts and processes:
+    rewards are gathered before they are compared. Raises ValueError when the parts cannot be equal.
+    """
+    completions = prompts * group
+    total = f"{prompts} prompts x grpo.num_generations {group} = {completions} completions"
+    share, rest = divmod(completions, world_size)
+    if rest:
+        raise ValueError(
+            f"{total} cannot be shared among {world_size} processes; use a multiple of {world_size} prompts"
+        )
+    divisors = [size for size in range(1, share + 1) if share % size == 0]
+    if per_device is None:
+        per_device = max(size for size in divisors if size <= group)
+    if share % per_device:
+        nearest = [size for size in divisors if size < per_device][-1:] + [
+            size for size in divisors if size > per_device
+        ][:1]
+        raise ValueError(
+            f"grpo.per_device_train_batch_size {per_device} x {world_size} processes = {per_device * world_size} "
+            f"does not divide {total}; use {' or '.join(map(str, nearest))}"
+        )
+    return Batching(per_device, share // per_device)

@@ -1,0 +1,153 @@
+"""What must hold for the values of a recipe: ranges, allowed names, and how settings relate to each other.
+
+Works on dotted keys and plain values, so it knows nothing of the schema and can judge a recipe that is half wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from visplay import batches, grpo_keys
+
+Values = Mapping[str, Any]
+
+WORLDS = ("scenes",)
+
+# Both ends are allowed; None is no upper limit.
+RANGES: dict[str, tuple[float, float | None]] = {
+    "iterations": (1, None),
+    "seed": (0, 2**32 - 1),
+    "pool.min_tokens": (1, None),
+    "pool.max_tokens": (1, None),
+    "pool.max_bad_share": (0, 1),
+    "pool.world_images": (1, None),
+    "sampling.batch": (1, None),
+    "sampling.temperature": (0.01, 10),
+    "sampling.top_p": (0.01, 1),
+    "questioner.steps": (1, None),
+    "questioner.images_per_step": (1, None),
+    "questioner.max_new_tokens": (1, None),
+    "questioner.diversity_weight": (0, None),
+    "questioner.cluster_distance": (0, 2),
+    "questioner.invalid_reward": (-1, 0),
+    "ask.images": (1, None),
+    "ask.questions_per_image": (1, None),
+    "labels.votes": (2, None),
+    "labels.band_low": (0, 1),
+    "labels.band_high": (0, 1),
+    "labels.min_parsed": (1, None),
+    "reasoner.steps": (1, None),
+    "reasoner.questions_per_step": (1, None),
+    "reasoner.max_new_tokens": (1, None),
+    "reasoner.format_weight": (0, 1),
+    "evaluation.questions": (1, None),
+    "evaluation.sampled_questions": (0, None),
+    "evaluation.samples": (1, None),
+    "grpo.num_generations": (2, None),
+    "grpo.per_device_train_batch_size": (1, None),
+    "grpo.learning_rate": (0, 1),
+    "grpo.beta": (0, None),
+    "grpo.temperature": (0.01, 10),
+}
+
+NAMES: dict[str, tuple[str | None, ...]] = {
+    "sampling.engine": ("transformers",),
+    "questioner.difficulty": ("paper", "released"),
+    "questioner.diversity": ("embedding", "bleu"),
+    "questioner.diversity_scope": ("image", "batch"),
+    "labels.confidence_over": ("all", "parsed"),
+    "evaluation.world": (None, *WORLDS),
+}
+
+# (smaller, larger, whether they may be equal)
+ORDERED = (
+    ("pool.min_tokens", "pool.max_tokens", True),
+    ("labels.band_low", "labels.band_high", False),
+    ("labels.min_parsed", "labels.votes", True),
+    ("evaluation.sampled_questions", "evaluation.questions", True),
+)
+
+
+def problems(values: Values, world_size: int) -> list[str]:
+    """One line for each rule that the values break; a value that is missing breaks none."""
+    checks: tuple[Callable[[Values], list[str]], ...] = (_ranges, _names, _order, _pool, _prompt, _distance)
+    found = [problem for check in checks for problem in check(values)]
+    found += grpo_keys.problems({key[5:]: value for key, value in values.items() if key.startswith("grpo.")})
+    return found + _batches(values, world_size)
+
+
+def _ranges(values: Values) -> list[str]:
+    found = []
+    for key, (low, high) in RANGES.items():
+        value = values.get(key)
+        limit = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+        largest = sys.float_info.max if high is None else high
+        if isinstance(value, (int, float)) and not low <= value <= largest:
+            found.append(f"{key}: {value} is out of range; use {limit}")
+    return found
+
+
+def _names(values: Values) -> list[str]:
+    return [
+        f"{key}: {_shown(values[key])} is not known; use {' or '.join(map(_shown, allowed))}"
+        for key, allowed in NAMES.items()
+        if key in values and values[key] not in allowed
+    ]
+
+
+def _order(values: Values) -> list[str]:
+    found = []
+    for small, large, may_be_equal in ORDERED:
+        low, high = values.get(small), values.get(large)
+        if low is None or high is None or low < high or (may_be_equal and low == high):
+            continue
+        relation = "at most" if may_be_equal else "below"
+        found.append(f"{small}: {low} is not {relation} {large}: {high}; lower the first or raise the second")
+    return found
+
+
+def _pool(values: Values) -> list[str]:
+    kind, colon, name = str(values.get("pool.source", "")).partition(":")
+    if kind == "world" and colon and name not in WORLDS:
+        return [f"pool.source: world:{name} is not known; use {' or '.join('world:' + known for known in WORLDS)}"]
+    if kind == "hf" and colon and not name:
+        return ["pool.source: hf: names no dataset; use hf:OWNER/NAME"]
+    return []
+
+
+def _prompt(values: Values) -> list[str]:
+    prompt = values.get("reasoner.prompt")
+    if prompt is None or "{question}" in prompt:
+        return []
+    return [f"reasoner.prompt: {prompt!r} has no place for the question; put {{question}} where it belongs"]
+
+
+def _distance(values: Values) -> list[str]:
+    distance = values.get("questioner.cluster_distance")
+    if values.get("questioner.diversity") != "bleu" or distance is None or distance <= 1:
+        return []
+    return [f"questioner.cluster_distance: {distance} is above 1, the largest 1 - BLEU; use 0 to 1"]
+
+
+def _batches(values: Values, world_size: int) -> list[str]:
+    """Whether the steps of both roles can be cut; silent where the numbers themselves are already wrong."""
+    group, per_device = values.get("grpo.num_generations"), values.get("grpo.per_device_train_batch_size")
+    if not isinstance(group, int):
+        return [f"grpo.num_generations: {group!r} is not a number of completions; use 2 or more"]
+    found = []
+    for key in ("questioner.images_per_step", "reasoner.questions_per_step"):
+        prompts = values.get(key, 0)
+        trained = key.startswith("reasoner") or values.get("questioner.train", True)
+        if not trained or not all(isinstance(size, int) and size > 0 for size in (prompts, group, per_device or 1)):
+            continue
+        try:
+            batches.cut(prompts, group, per_device, world_size)
+        except ValueError as error:
+            found.append(f"{key}: {error}")
+    return found
+
+
+def _shown(name: str | None) -> str:
+    return "null" if name is None else name
