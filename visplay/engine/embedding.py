@@ -55,8 +55,9 @@ def _sentence_embedder(model_name: str) -> Embedder:
             model_name, device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
         )
     except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
         raise RuntimeError(
-            f"embedder {model_name!r} is not on this machine, or not a sentence-transformers model ({error}). "
+            f"embedder {model_name!r} is not on this machine, or not a sentence-transformers model: {reason} "
             f"Download it once with `hf download {model_name}`, name a folder that holds one, or set "
             f"questioner.embedder={OFFLINE}, which needs no model"
         ) from error

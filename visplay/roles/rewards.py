@@ -1,0 +1,107 @@
+"""What each role is paid, as plain floats from plain values: no model, no tensor, no text comparison.
+
+The confidence comes from `visplay.labels.voting`, the cluster sizes from `visplay.roles.clusters`; the trainer's reward
+functions only gather and pass on. A reward that could not be computed is None and leaves the group, it is never 0.
+
+Where VisPlay's paper and its released code differ, `recipe.QuestionerSettings` has both by name: `difficulty`,
+`diversity`, `diversity_scope`, `relu`, `invalid_reward`; the Reasoner's is `ReasonerSettings.format_weight`.
+
+Deviations from both:
+1. A question whose majority answer is "unanswerable" earns 0: votes torn about that do not make it a hard question.
+2. An invalid question earns `invalid_reward` flat. The released code takes the cluster penalty off its -1 as well, all
+   invalid completions of the batch counting as one cluster; here what has no question is in no cluster.
+3. A question with fewer than `min_parsed` parsed votes earns None: silence of the Reasoner is not disagreement.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+from visplay.recipe import QuestionerSettings
+from visplay.records import UNANSWERABLE, Ballot, Question
+
+
+def difficulty(confidence: float, variant: str = "paper") -> float:
+    """How torn the votes are, highest at c = 0.5 and 0 at both ends.
+
+    "paper": 1 - |2c - 1|, in [0, 1]; "released": min(c, 1 - c), in [0, 0.5].
+    Raises ValueError for a confidence outside [0, 1] or an unknown variant.
+    """
+    if not 0 <= confidence <= 1:
+        raise ValueError(f"confidence {confidence} is not in [0, 1]; it is the majority's share of the votes")
+    match variant:
+        case "paper":
+            return 1 - abs(2 * confidence - 1)
+        case "released":
+            return min(confidence, 1 - confidence)
+    raise ValueError(f"difficulty {variant!r} is unknown; use paper or released")
+
+
+def questioner_reward(
+    confidence: float,
+    cluster_size: int,
+    group_size: int,
+    *,
+    weight: float = 1.0,
+    variant: str = "paper",
+    relu: bool = True,
+) -> float:
+    """Reward of a valid question: max(0, difficulty - weight * cluster_size / group_size).
+
+    Without `relu` it is the difference itself, at least -weight.
+    """
+    reward = difficulty(confidence, variant) - weight * cluster_size / group_size
+    return max(0.0, reward) if relu else reward
+
+
+def questioner_rewards(
+    questions: Sequence[Question | None],
+    ballots: Sequence[Ballot | None],
+    cluster_sizes: Sequence[int],
+    groups: Sequence[Hashable],
+    settings: QuestionerSettings,
+    min_parsed: int,
+) -> list[float | None]:
+    """The reward of each completion of a batch; all sequences run over its completions, in one order.
+
+    `questions[i]` is None where the completion did not parse, `ballots[i]` where the question was not voted on.
+    `cluster_sizes` is the answer of `clusters.cluster_sizes` for the same `groups`. A group's size counts all of its
+    completions, so that a valid question pays no more because its neighbours are invalid.
+    """
+    group_sizes = Counter(groups)
+    return [
+        _questioner_reward(question, ballot, cluster_size, group_sizes[group], settings, min_parsed)
+        for question, ballot, cluster_size, group in zip(questions, ballots, cluster_sizes, groups, strict=True)
+    ]
+
+
+def reasoner_reward(correct: bool | None, parsed: bool, format_weight: float) -> float | None:
+    """(1 - w) * correct + w * parsed, in [0, 1]; None where `correct` could not be found out, whatever was parsed."""
+    if correct is None:
+        return None
+    return (1 - format_weight) * correct + format_weight * parsed
+
+
+def _questioner_reward(
+    question: Question | None,
+    ballot: Ballot | None,
+    cluster_size: int,
+    group_size: int,
+    settings: QuestionerSettings,
+    min_parsed: int,
+) -> float | None:
+    if question is None:
+        return settings.invalid_reward
+    if ballot is None or ballot.confidence is None or ballot.parsed < min_parsed:
+        return None
+    if ballot.answer == UNANSWERABLE:
+        return 0.0
+    return questioner_reward(
+        ballot.confidence,
+        cluster_size,
+        group_size,
+        weight=settings.diversity_weight,
+        variant=settings.difficulty,
+        relu=settings.relu,
+    )
