@@ -1,4 +1,4 @@
-"""The import rule: lower floors never import higher ones, heavy parties live in engine/, truth stays out of training."""
+"""The import rule: no floor imports a higher one, heavy parties live in engine/, training never sees the truth."""
 
 import ast
 from collections.abc import Iterator
