@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from visplay.recipe import PoolSettings, Recipe
+from visplay.report import publish
 from visplay.report.figure import draw
 from visplay.report.scores import ScoreRow, write_metrics, write_scores
 from visplay.report.table import render
+from visplay.runs import Run
 
 BASE = ScoreRow(
     iteration=0,
@@ -144,3 +147,16 @@ def test_figure_names_each_curve_with_its_last_value(tmp_path: Path) -> None:
 def test_figure_says_what_was_not_measured(tmp_path: Path) -> None:
     assert draw([BASE], tmp_path / "base.svg").read_text().count(">not measured<") == 1
     assert draw([], tmp_path / "none.svg").read_text().count(">not measured<") == 2
+
+
+def test_publishing_leaves_every_report_in_the_run_and_prints_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Run.open(tmp_path / "run", Recipe(model="base", pool=PoolSettings(source="world:scenes"))) as run:
+        run.stage(1, "ask", lambda folder: (folder / "summary.json").write_text('{"asked": 50}'), inputs={})
+        publish(run, [BASE, FIRST])
+        reports = {path.name: path for path in run.directory.iterdir() if path.is_file()}
+    assert {"scores.json", "metrics.jsonl", "scores.png"} <= set(reports)
+    stage = json.loads(reports["metrics.jsonl"].read_text().splitlines()[0])
+    assert (stage["kind"], stage["stage"], stage["summary"]) == ("stage", "ask", {"asked": 50})
+    assert render([BASE, FIRST]) in capsys.readouterr().out

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from visplay.results import write_whole
 
 Interval = tuple[float, float]
 
@@ -70,7 +71,7 @@ def write_scores(directory: Path, rows: Sequence[ScoreRow]) -> Path:
     A checkpoint that is a folder here is written as an absolute path, any other (a hub id) as it stands: both load.
     """
     path = directory / "scores.json"
-    _replace(path, json.dumps({"rows": [_plain(row) for row in rows]}, indent=2, ensure_ascii=False) + "\n")
+    _write(path, json.dumps({"rows": [_plain(row) for row in rows]}, indent=2, ensure_ascii=False) + "\n")
     return path
 
 
@@ -82,7 +83,7 @@ def write_metrics(directory: Path, rows: Sequence[ScoreRow], stages: Iterable[Ma
     """
     lines = [{"kind": "stage", **stage} for stage in stages] + [{"kind": "scores", **_plain(row)} for row in rows]
     path = directory / "metrics.jsonl"
-    _replace(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    _write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     return path
 
 
@@ -91,7 +92,5 @@ def _plain(row: ScoreRow) -> dict[str, Any]:
     return {**dataclasses.asdict(row), "checkpoint": str(folder.resolve()) if folder.is_dir() else row.checkpoint}
 
 
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+def _write(path: Path, text: str) -> None:
+    write_whole(path, text, path.with_name(path.name + ".tmp"))
