@@ -1,0 +1,55 @@
+"""The command line: what it accepts, and how it says no."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOOL = ROOT / "tools" / "evolve.py"
+RECIPE = "model: somewhere/a-model\npool:\n  source: world:scenes\n"
+
+
+def evolve(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    (folder / "small.yaml").write_text(RECIPE)
+    command = [sys.executable, str(TOOL), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["small.yaml", "--dry-run"]])
+def test_what_should_answer_at_once_loads_no_heavy_library(tmp_path: Path, arguments: list[str]) -> None:
+    done = evolve(tmp_path, *arguments, PYTHONPROFILEIMPORTTIME="1")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert "argparse" in imported
+    assert imported.isdisjoint({"torch", "transformers", "trl", "datasets", "sklearn"})
+
+
+def test_dry_run_prints_the_resolved_recipe_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = evolve(tmp_path, "small.yaml", "iterations=7", "--dry-run", "labels.votes=5")
+    assert done.returncode == 0
+    assert "iterations: 7" in done.stdout
+    assert "votes: 5" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_the_launchers_local_rank_may_come_first(tmp_path: Path) -> None:
+    assert evolve(tmp_path, "--local_rank=1", "small.yaml", "--dry-run").returncode == 0
+
+
+def test_every_error_of_a_recipe_is_printed_at_once_without_a_traceback(tmp_path: Path) -> None:
+    done = evolve(tmp_path, "small.yaml", "iteration=2", "labels.votes=many")
+    assert done.returncode == 2
+    assert "did you mean iterations?" in done.stderr
+    assert "labels.votes: 'many'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_holds_something_else_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    done = evolve(tmp_path, "small.yaml", "--out", ".")
+    assert done.returncode == 2
+    assert "holds no run" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,68 @@
+"""Evolve a vision-language model by a recipe; run the same command again to go on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0 done; 2 recipe, pool or run directory cannot be used; 130 or 143 stopped by signal."""
+    chosen = _parser().parse_intermixed_args(arguments)
+    _configure_logging()
+    # Imported this late so that --help answers at once.
+    from visplay.recipe import RecipeError
+    from visplay.runs import RunError
+    from visplay.sources import PoolError
+    from visplay.stopping import Stopped, stop_signals
+
+    try:
+        with stop_signals():
+            _run(chosen)
+    except (RecipeError, PoolError, RunError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return stop.exit_code
+    return 0
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    from visplay.recipe import load_recipe, to_yaml
+
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    recipe = load_recipe(chosen.recipe, chosen.overrides, world_size)
+    if chosen.dry_run:
+        from visplay.plan import describe
+
+        print(f"{to_yaml(recipe)}\n{describe(recipe, world_size)}")
+        return
+    from visplay.evolve import evolve
+
+    evolve(recipe, chosen.out or Path("runs") / chosen.recipe.stem)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file, such as recipes/tiny.yaml")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace the recipe's")
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved recipe and the plan, then stop")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="run directory; default: runs/ and the recipe's name")
+    # The deepspeed launcher puts it first in argv; the rank is read from the environment.
+    parser.add_argument("--local_rank", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def _configure_logging() -> None:
+    """One line per event of ours; of others only warnings. Ranks above 0 keep to warnings too."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("visplay").setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
