@@ -126,6 +126,18 @@ def test_sizes_do_not_depend_on_the_order_of_600_questions(method):
     assert 1 < max(sizes) < 200
 
 
+def test_the_embedder_sees_each_text_once_and_in_one_order_whatever_the_batch():
+    seen = []
+
+    def embed(distinct):
+        seen.append(list(distinct))
+        return np.eye(len(distinct), dtype=np.float32)
+
+    for texts in ([RED, BLUE, None, RED], [None, RED, RED, BLUE]):
+        cluster_sizes(texts, ["p"] * 4, method="embedding", distance=0.5, embed=embed)
+    assert seen == [[BLUE, RED], [BLUE, RED]]
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="rouge.*use embedding or bleu"):
         cluster_sizes([RED], ["p"], method="rouge", distance=0.5)

@@ -54,6 +54,11 @@ def test_questions_of_one_template_are_nearer_than_half_and_others_farther(offli
     assert apart[~same_template].min() > 0.5
 
 
+def test_articles_do_not_bind_questions_of_different_shape(offline):
+    color, larger = offline([COLOR, "Is the circle larger than the square?"])
+    assert 1 - color @ larger > 0.5
+
+
 def test_offline_rows_are_float32_of_length_one(offline):
     vectors = offline([RED, "?!", "7"])
     assert vectors.dtype == np.float32
@@ -64,7 +69,7 @@ def test_a_text_without_words_is_a_zero_row(offline):
     assert not offline([""]).any()
 
 
-def test_offline_ignores_case_and_articles_but_not_digits(offline):
+def test_offline_ignores_case_but_not_digits(offline):
     upper, lower, three, seven = offline(["Is A CIRCLE red", "is a circle red", "is it 3", "is it 7"])
     np.testing.assert_array_equal(upper, lower)
     assert 1 - three @ seven > 0.1

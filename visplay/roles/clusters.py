@@ -21,8 +21,9 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 
+from visplay.engine.embedding import Embedder
+
 Floats = NDArray[np.float32]
-Embed = Callable[[Sequence[str]], Floats]  # texts -> (texts, d), rows of length 1
 
 _MAX_ORDER = 4
 _NO_MATCH = 0.1  # stands in for zero matching n-grams
@@ -44,7 +45,7 @@ def cluster_sizes(
     *,
     method: str,
     distance: float,
-    embed: Embed | None = None,
+    embed: Embedder | None = None,
 ) -> list[int]:
     """For each text, how many texts of its group are in its cluster, itself included; 0 for None, which is in none.
 
@@ -78,10 +79,10 @@ def bleu_distances(texts: Sequence[str]) -> Floats:
     return _bleu_distances(_ngram_matrices(texts))
 
 
-def _distances_between(texts: Sequence[str], method: str, embed: Embed | None) -> Callable[[NDArray[np.int_]], Floats]:
+def _distances_between(
+    texts: Sequence[str], method: str, embed: Embedder | None
+) -> Callable[[NDArray[np.int_]], Floats]:
     """What is costly is done once for all texts; the answer gives the distances between the texts of some rows."""
-    if not texts:
-        return lambda rows: np.zeros((0, 0), np.float32)
     match method:
         case "embedding":
             if embed is None:
