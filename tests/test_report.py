@@ -34,7 +34,7 @@ FIRST = ScoreRow(
     silver_accuracy=0.75,
     candidates=50,
     kept=20,
-    dropped={"tie": 5, "too_easy": 25, "unparsed": 0},
+    dropped={"tie": 5, "too easy": 25, "too few votes": 0},
     mean_confidence=0.625,
     distinct_questions=48,
 )
@@ -96,7 +96,7 @@ def test_scores_hold_every_figure_with_null_where_none_applies(tmp_path: Path) -
     assert [row["iteration"] for row in rows] == [0, 1]
     assert rows[0]["greedy_interval"] == [0.55, 0.65]
     assert rows[0]["silver_accuracy"] is rows[0]["candidates"] is rows[0]["kept"] is rows[0]["dropped"] is None
-    assert rows[1]["dropped"] == {"tie": 5, "too_easy": 25, "unparsed": 0}
+    assert rows[1]["dropped"] == {"tie": 5, "too easy": 25, "too few votes": 0}
 
 
 def test_scores_name_a_checkpoint_folder_by_a_path_that_loads_from_anywhere(

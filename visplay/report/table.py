@@ -67,7 +67,7 @@ def _labels(rows: Sequence[ScoreRow]) -> str:
 def _accounting(row: ScoreRow) -> str:
     """One line in which the candidates add up."""
     dropped = sorted((row.dropped or {}).items(), key=lambda item: (-item[1], item[0]))
-    reasons = "".join(f" + {count} {reason.replace('_', ' ')}" for reason, count in dropped if count)
+    reasons = "".join(f" + {count} {reason}" for reason, count in dropped if count)
     return f"{row.name}: {row.candidates} candidates = {row.kept} kept{reasons}"
 
 
