@@ -1,0 +1,70 @@
+"""The ledger of a run, DIR/ledger.jsonl: one line for each result that was committed, and when. Lines are only added.
+
+This is the only place of a run where times are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from visplay import results
+
+
+def read(directory: Path) -> list[dict[str, Any]]:
+    """The lines in order: iteration, stage, result (its digest), inputs, files (their number), started, ended, seconds,
+    summary. The times are None where a crash came between a result and its line.
+
+    A last line that is still being written, or was torn by a crash, is left out.
+    """
+    path = directory / "ledger.jsonl"
+    whole = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+    return [json.loads(line) for line in whole]
+
+
+def note(directory: Path, result: Path, started: float | None, ended: float | None) -> dict[str, Any]:
+    """Add the line of a committed result and return it; the times are seconds since the epoch."""
+    entry = {**_identity(result), **_times(started, ended), "summary": _summary(result)}
+    with open(directory / "ledger.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return entry
+
+
+def mend(directory: Path) -> None:
+    """Cut off a line that was torn by a crash, and note the results that were committed without a line."""
+    path = directory / "ledger.jsonl"
+    if path.exists():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+    noted = {(entry["iteration"], entry["stage"], entry["result"]) for entry in read(directory)}
+    for manifest in sorted(directory.glob(f"iter_*/*/{results.MANIFEST}")):
+        found = _identity(manifest.parent)
+        if (found["iteration"], found["stage"], found["result"]) not in noted:
+            note(directory, manifest.parent, None, None)
+
+
+def _identity(result: Path) -> dict[str, Any]:
+    manifest = results.read_manifest(result) or {"inputs": {}, "files": {}}
+    return {
+        "iteration": int(result.parent.name.removeprefix("iter_")),
+        "stage": result.name,
+        "result": results.digest(result),
+        "inputs": manifest["inputs"],
+        "files": len(manifest["files"]),
+    }
+
+
+def _times(started: float | None, ended: float | None) -> dict[str, Any]:
+    if started is None or ended is None:
+        return {"started": None, "ended": None, "seconds": None}
+    clock = [datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds") for moment in (started, ended)]
+    return {"started": clock[0], "ended": clock[1], "seconds": round(ended - started, 3)}
+
+
+def _summary(result: Path) -> dict[str, Any]:
+    path = result / "summary.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
