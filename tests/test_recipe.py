@@ -1,0 +1,191 @@
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from visplay import grpo_keys, rules
+from visplay.recipe import Batching, Recipe, RecipeError, batching, difference, load_recipe, to_yaml
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a recipe file; the keys that have no default are always there."""
+
+    def write(text: str = "") -> Path:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(
+            f"model: base\n{text}" if "source:" in text else f"model: base\npool: {{source: images}}\n{text}"
+        )
+        return path
+
+    return write
+
+
+def problems(path: Path, *overrides: str, world_size: int = 1) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, overrides, world_size)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return list(caught.value.problems)
+
+
+def test_what_a_file_leaves_out_keeps_its_default(write):
+    recipe = load_recipe(write("labels: {votes: 7}\n"))
+    assert (recipe.labels.votes, recipe.labels.band_low, recipe.iterations) == (7, 0.25, 3)
+
+
+def test_overrides_win_over_the_file_and_the_last_over_the_first(write):
+    recipe = load_recipe(write("iterations: 5\n"), ["iterations=6", "questioner.train=false", "iterations=7"])
+    assert (recipe.iterations, recipe.questioner.train) == (7, False)
+
+
+def test_grpo_settings_are_laid_over_the_defaults(write):
+    recipe = load_recipe(write("grpo: {beta: 0.0}\n"), ["grpo.learning_rate=2e-6", "grpo.generation_kwargs.top_k=3"])
+    assert recipe.grpo == {
+        **{"num_generations": 8, "epsilon": 0.2, "epsilon_high": 0.3, "temperature": 1.0},
+        **{"beta": 0.0, "learning_rate": 2e-6, "generation_kwargs": {"top_k": 3}},
+    }
+
+
+def test_all_problems_are_told_at_once(write):
+    path = write("seed: x\nquestoner: {steps: 3}\nlabels: {band_low: 0.9}\n")
+    found = problems(path, "iterations=0", "grpo.num_generation=4", "oops", "pool.column=[1")
+    keys = [line.split(":")[0] for line in found]
+    assert keys[:4] == ["oops", "pool.column=[1", "seed", "questoner.steps"]
+    assert keys[4:] == ["iterations", "labels.band_low", "grpo.num_generation"]
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("questoner.steps=3", "questioner.steps"),
+        ("reasoner.stepz=3", "reasoner.steps"),
+        ("vote=3", "labels.votes"),
+        ("sampling.votes=3", "labels.votes"),
+        ("learning_rate=1e-6", "grpo.learning_rate"),
+        ("grpo.num_generation=8", "grpo.num_generations"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant):
+    assert problems(write(), override)[0].endswith(f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("iterations=two", "iterations: 'two' is not of type int"),
+        ("iterations=1.5", "iterations: 1.5 is not of type int"),
+        ("questioner.train=3.5", "questioner.train: 3.5 is not of type bool"),
+        ("labels=3", "labels: 3 is not a mapping; write labels.NAME or indent its keys"),
+        ("grpo.beta=small", "grpo.beta: 'small' is not of type float"),
+        ("iterations=0", "iterations: 0 is out of range; use at least 1"),
+        ("labels.band_high=1.5", "labels.band_high: 1.5 is out of range; use 0 to 1"),
+        ("grpo.beta=.nan", "grpo.beta: nan is out of range; use at least 0"),
+        ("questioner.diversity_weight=.inf", "questioner.diversity_weight: inf is out of range; use at least 0"),
+        ("questioner.invalid_reward=0.5", "questioner.invalid_reward: 0.5 is out of range; use -1 to 0"),
+        ("questioner.difficulty=hard", "questioner.difficulty: hard is not known; use paper or released"),
+        ("evaluation.world=sea", "evaluation.world: sea is not known; use null or scenes"),
+        ("pool.source=world:sea", "pool.source: world:sea is not known; use world:scenes"),
+        ("grpo.max_steps=5", "grpo.max_steps: not set through grpo; set questioner.steps and reasoner.steps"),
+        ("max_steps=5", "max_steps: unknown key; set questioner.steps and reasoner.steps"),
+        ("grpo.num_generations=null", "grpo.num_generations: None is not a number of completions; use 2 or more"),
+        (
+            "labels.band_low=0.75",
+            "labels.band_low: 0.75 is not below labels.band_high: 0.75; lower the first or raise the second",
+        ),
+        (
+            "labels.votes=4",
+            "labels.min_parsed: 5 is not at most labels.votes: 4; lower the first or raise the second",
+        ),
+        (
+            "reasoner.prompt=Answer.",
+            "reasoner.prompt: 'Answer.' has no place for the question; put {question} where it belongs",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_the_way_out(write, override, problem):
+    assert problems(write(), override) == [problem]
+
+
+def test_a_bleu_distance_is_at_most_one_and_a_cosine_distance_two(write):
+    assert load_recipe(write(), ["questioner.cluster_distance=1.5"]).questioner.cluster_distance == 1.5
+    found = problems(write(), "questioner.cluster_distance=1.5", "questioner.diversity=bleu")
+    assert found == ["questioner.cluster_distance: 1.5 is above 1, the largest 1 - BLEU; use 0 to 1"]
+
+
+def test_what_has_no_default_must_be_set(tmp_path):
+    (tmp_path / "empty.yaml").write_text("")
+    assert problems(tmp_path / "empty.yaml", "pool.source=images") == [
+        "model: missing; set it in the recipe or as model=..."
+    ]
+
+
+def test_a_missing_file_is_answered_with_the_recipes_beside_it(write):
+    path = write()
+    assert problems(path.with_name("tony.yaml"))[0].endswith(f"recipes in this folder: {path}")
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "seed: 1\nseed: 2\n"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    (tmp_path / "bad.yaml").write_text(text)
+    assert problems(tmp_path / "bad.yaml", "model=m", "pool.source=images")[0].startswith(f"{tmp_path / 'bad.yaml'}: ")
+
+
+def test_steps_that_the_processes_cannot_share_are_refused_for_each_role(write):
+    found = problems(write("grpo: {per_device_train_batch_size: 6}\n"), world_size=4)
+    assert [line.split(":")[0] for line in found] == ["questioner.images_per_step", "reasoner.questions_per_step"]
+    assert found[0].endswith("= 24 does not divide 512 prompts x grpo.num_generations 8 = 4096 completions; use 4 or 8")
+
+
+def test_a_questioner_that_is_not_trained_needs_no_batches(write):
+    path = write("questioner: {train: false, images_per_step: 5}\ngrpo: {per_device_train_batch_size: 32}\n")
+    assert load_recipe(path).questioner.train is False
+
+
+def test_gradient_accumulation_follows_from_the_recipe(write):
+    recipe = load_recipe(write("grpo: {num_generations: 4, per_device_train_batch_size: 2}\n"))
+    assert batching(recipe, prompts_per_step=16, world_size=2) == Batching(per_device=2, accumulation=16)
+    with pytest.raises(RecipeError, match="4 x 2 processes = 8 does not divide 3 prompts .* = 12 .*; use 3 or 6"):
+        batching(dataclasses.replace(recipe, grpo={**recipe.grpo, "per_device_train_batch_size": 4}), 3, 2)
+
+
+def test_a_recipe_survives_yaml(write, tmp_path):
+    prompt = "'Look: {question}\n\n  # twice\\boxed{}'"
+    recipe = load_recipe(write("grpo: {report_to: none}\n"), ["seed=7", f"reasoner.prompt={prompt}"])
+    (tmp_path / "again.yaml").write_text(to_yaml(recipe))
+    assert load_recipe(tmp_path / "again.yaml") == recipe
+
+
+def test_a_difference_names_key_old_and_new(write):
+    old, new = load_recipe(write()), load_recipe(write(), ["labels.votes=9", "grpo.top_k=5", "evaluation.world=scenes"])
+    assert difference(old, new) == [
+        "labels.votes: 10 -> 9",
+        'evaluation.world: null -> "scenes"',
+        "grpo.top_k: unset -> 5",
+    ]
+    assert difference(old, old) == []
+
+
+def test_every_number_of_the_schema_has_a_range():
+    sections = {"": Recipe, **{f.name + ".": f.default_factory for f in dataclasses.fields(Recipe)}}
+    numbers = {
+        prefix + field.name
+        for prefix, section in sections.items()
+        if dataclasses.is_dataclass(section)
+        for field in dataclasses.fields(section)
+        if field.type in ("int", "float", "int | None", "float | None")
+    }
+    assert numbers <= set(rules.RANGES)
+
+
+def test_the_settings_of_trl_are_those_of_its_config():
+    trl = pytest.importorskip("trl")
+    assert set(grpo_keys.fields()) == {field.name for field in dataclasses.fields(trl.GRPOConfig)}
+    assert set(grpo_keys.OWNED) <= set(grpo_keys.fields())
+
+
+def test_a_recipe_is_loaded_without_torch_and_trl(write):
+    code = f"import sys; from visplay.recipe import load_recipe; load_recipe({str(write())!r}); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "trl", "transformers"} & set(modules)
