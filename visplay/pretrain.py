@@ -15,6 +15,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -175,3 +176,206 @@ def _processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLProcessor:
         video_processor=Qwen2VLVideoProcessor(patch_size=14, merge_size=2, temporal_patch_size=2, **limits),
         chat_template=CHAT_TEMPLATE,
     )
+
+
+def pretrain(folder: Path, schedule: Schedule) -> None:
+    """Make, align and teach the base, and save it. Writes training.json beside it: schedule, seconds, final losses."""
+    new_base(folder, schedule.seed)
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    processor = Qwen2_5_VLProcessor.from_pretrained(folder)
+    corpus = Corpus(processor, schedule)
+    began = time.monotonic()
+    losses = {"align": _align(model, processor, corpus, schedule), "teach": _teach(model, corpus, schedule)}
+    model.to(torch.bfloat16).save_pretrained(folder)
+    facts = {"schedule": vars(schedule), "seconds": round(time.monotonic() - began), "losses": losses}
+    (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+class Corpus:
+    """The limited supervised corpus: `images` scenes of the train split, each with a fixed set of lessons."""
+
+    def __init__(self, processor: Qwen2_5_VLProcessor, schedule: Schedule) -> None:
+        self.processor = processor
+        self.schedule = schedule
+        self.scenes = list(scenes.scenes("train", 0, schedule.images))
+        pixels = [np.asarray(scenes.render(scene)) for scene in self.scenes]
+        self.pixels = np.stack(pixels)
+        before, after = self._chat("PROMPT").split("PROMPT")
+        self.before = processor.tokenizer(before.replace("<|image_pad|>", "<|image_pad|>" * 9)).input_ids
+        self.after = processor.tokenizer(after).input_ids
+
+    def patches(self, chosen: np.ndarray) -> dict[str, torch.Tensor]:
+        """Pixel patches of some images, as the real image processor makes them."""
+        images = [torch.from_numpy(self.pixels[i]).permute(2, 0, 1) for i in chosen]
+        return dict(self.processor.image_processor(images=images, return_tensors="pt"))
+
+    def lesson(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
+        """One thing to learn about a scene: to ask a question or to answer one."""
+        family = grammar.pick(tuple(grammar.FAMILIES), rng)
+        if rng.random() < self.schedule.ask_share:
+            query = grammar.ask(scene, family, rng, unanswerable_share=0.0)
+            prompt, completion = ASK_PROMPT, teacher.asking(scene, query)
+        else:
+            query = grammar.ask(scene, family, rng)
+            prompt, completion = grammar.write(query), teacher.solution(scene, query, rng)
+        prompt_ids, completion_ids = self.processor.tokenizer([prompt, completion + "<|im_end|>"]).input_ids
+        return Lesson(prompt_ids + self.after, completion_ids)
+
+    def _chat(self, prompt: str) -> str:
+        message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
+        return str(self.processor.apply_chat_template([message], add_generation_prompt=True))
+
+
+class Lesson(NamedTuple):
+    """Token ids after the image: what is asked, and what is to be said."""
+
+    prompt: list[int]
+    completion: list[int]
+
+
+def _align(
+    model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor, corpus: Corpus, schedule: Schedule
+) -> float:
+    """Classify each visual token against word embeddings, cosine logits; keep its norm near a word's."""
+    words = _Words(processor.tokenizer)
+    rng = np.random.default_rng([schedule.seed, 1])
+    parameters = [*model.model.visual.parameters(), model.get_input_embeddings().weight]
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01)
+    norm = float(model.get_input_embeddings().weight.norm(dim=-1).mean())
+    running = 0.0
+    for step in range(schedule.align_rounds):
+        _set_rate(optimizer, schedule.learning_rate, step, schedule.align_rounds)
+        chosen = rng.integers(schedule.images, size=4 * schedule.images_per_round)
+        visual = _visual(model, corpus.patches(chosen)).view(-1, 128)
+        loss = words.loss(visual, model.get_input_embeddings().weight, [corpus.scenes[i] for i in chosen])
+        loss = loss + 0.1 * (visual.norm(dim=-1) / norm - 1).square().mean()
+        _step(optimizer, loss, parameters)
+        running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
+        if step % 100 == 0:
+            log.info("align %d/%d loss %.3f", step, schedule.align_rounds, running)
+    return running
+
+
+class _Words:
+    """The classes of a visual token: a word for each attribute of the cell it stands on; "none" for an empty cell."""
+
+    def __init__(self, tokenizer: Qwen2Tokenizer) -> None:
+        self.axes = [scenes.ROWS, scenes.COLUMNS, (*scenes.SIZES, "none"), (*scenes.COLORS, "none")]
+        self.axes.append((*scenes.SHAPES, *scenes.DIGITS, "none"))
+        self.ids = [
+            torch.tensor([tokenizer.encode(w if w in scenes.DIGITS else f" {w}")[0] for w in axis])
+            for axis in self.axes
+        ]
+
+    def loss(self, visual: torch.Tensor, embeddings: torch.Tensor, batch: list[scenes.Scene]) -> torch.Tensor:
+        directions = torch.nn.functional.normalize(visual, dim=-1)
+        labels = torch.tensor([self._labels(scene, cell) for scene in batch for cell in range(9)])
+        total = visual.new_zeros(())
+        for axis, ids in enumerate(self.ids):
+            logits = 12 * directions @ torch.nn.functional.normalize(embeddings[ids], dim=-1).T
+            total = total + torch.nn.functional.cross_entropy(logits, labels[:, axis])
+        return total
+
+    def _labels(self, scene: scenes.Scene, cell: int) -> list[int]:
+        row, column = divmod(cell, 3)
+        found = [thing for thing in scene.things if (thing.row, thing.column) == (row, column)]
+        attributes = (found[0].size, found[0].color, found[0].kind) if found else ("none",) * 3
+        return [row, column, *(axis.index(value) for axis, value in zip(self.axes[2:], attributes, strict=True))]
+
+
+def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: Schedule) -> float:
+    """Language-model loss on completions; an image and what precedes the question run once for all its lessons."""
+    rng = np.random.default_rng([schedule.seed, 2])
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01)
+    running = 0.0
+    for step in range(schedule.rounds):
+        _set_rate(optimizer, schedule.learning_rate, step, schedule.rounds)
+        chosen = rng.integers(schedule.images, size=schedule.images_per_round)
+        lessons = [[corpus.lesson(corpus.scenes[i], rng) for _ in range(schedule.questions_per_image)] for i in chosen]
+        batch = _pack(corpus.before, lessons)
+        loss = _completion_loss(model, _visual(model, corpus.patches(chosen)), batch)
+        _step(optimizer, loss, parameters)
+        running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
+        if step % 100 == 0:
+            log.info("teach %d/%d loss %.3f", step, schedule.rounds, running)
+    return running
+
+
+def _visual(model: Qwen2_5_VLForConditionalGeneration, patches: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Visual tokens (images, 9, hidden)."""
+    features = model.model.get_image_features(patches["pixel_values"], patches["image_grid_thw"]).pooler_output
+    return torch.stack(list(features))
+
+
+class _Packed(NamedTuple):
+    """Rows of one image each: [shared start | lesson 1 | lesson 2 | ...]. A lesson sees the start and itself.
+
+    `ids`, `labels` (next token, -100 where none is learnt), `branch` (-1 padding, 0 the start, 1.. the lessons) and
+    `offset` (tokens since the start's end) are (rows, length).
+    """
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+    branch: torch.Tensor
+    offset: torch.Tensor
+
+
+def _pack(before: list[int], lessons: list[list[Lesson]]) -> _Packed:
+    rows = []
+    for row in lessons:
+        ids, labels, branch, offset = list(before), [-100] * len(before), [0] * len(before), list(range(len(before)))
+        for number, (prompt, completion) in enumerate(row, start=1):
+            length = len(prompt) + len(completion)
+            ids += prompt + completion
+            labels += [-100] * (len(prompt) - 1) + completion + [-100]
+            branch += [number] * length
+            offset += range(len(before), len(before) + length)
+        rows.append((ids, labels, branch, offset))
+    padding = (0, -100, -1, 0)
+    columns = zip(*rows, strict=True)
+    return _Packed(
+        *(
+            torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in column], batch_first=True, padding_value=fill)
+            for column, fill in zip(columns, padding, strict=True)
+        )
+    )
+
+
+def _completion_loss(model: Qwen2_5_VLForConditionalGeneration, visual: torch.Tensor, batch: _Packed) -> torch.Tensor:
+    """Mean negative log-likelihood per completion token."""
+    embeds = model.get_input_embeddings()(batch.ids)
+    is_image = batch.ids == model.config.image_token_id
+    embeds = embeds.masked_scatter(is_image[..., None].expand_as(embeds), visual.to(embeds.dtype))
+    same_branch = batch.branch[:, :, None] == batch.branch[:, None, :]
+    visible = (same_branch | (batch.branch[:, None, :] == 0)).tril()
+    hidden = model.model.language_model(
+        inputs_embeds=embeds,
+        position_ids=_positions(is_image[0], batch.offset),
+        attention_mask={"full_attention": visible[:, None]},
+    ).last_hidden_state
+    chosen = batch.labels != -100
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[chosen]), batch.labels[chosen])
+
+
+def _positions(is_image: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """M-RoPE positions (3, rows, length): the 9 visual tokens span a 3 x 3 grid, so what follows counts on from 3."""
+    first = int(is_image.nonzero()[0])
+    text = torch.where(offset < first, offset, offset - 6)
+    positions = text.expand(3, -1, -1).clone()
+    grid = torch.tensor([[0] * 9, [0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 1, 2] * 3]) + first
+    positions[:, :, first : first + 9] = grid[:, None]
+    return positions
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, steps: int) -> None:
+    warm = min(1.0, (step + 1) / 50)
+    for group in optimizer.param_groups:
+        group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor, parameters: list[torch.nn.Parameter]) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()

@@ -23,21 +23,27 @@ _OPTION = re.compile(r"\(([A-D])\)")
 
 
 def parse(completion: str, image_id: str) -> Question | None:
-    """The question in a completion, or None when it has not exactly the shape that the prompt asks for.
-
-    A multiple-choice question has no options (yes/no) or two to four, lettered from A without a gap.
-    """
+    """The question in a completion, or None when it has not exactly the shape that the prompt asks for."""
     shapes = _SHAPE.findall(completion)
     if len(shapes) != 1:
         return None
     kind, text, own_answer = (" ".join(part.split()) for part in shapes[0])
-    if kind not in QUESTION_TYPES or not text:
-        return None
+    return question(image_id, kind, text, own_answer or None)
+
+
+def question(image_id: str, kind: str, text: str, own_answer: str | None = None) -> Question | None:
+    """A well-shaped Question with its options read from its text, else None.
+
+    A multiple-choice question has no options (yes/no) or two to four, lettered from A without a gap; no other type has
+    any.
+    """
     letters = _OPTION.findall(text)
     choices = tuple(part.strip(" ,;") for part in _OPTION.split(text)[2::2])
-    if letters != list("ABCD"[: len(letters)]) or len(letters) == 1 or (letters and kind != "multiple_choice"):
+    well_lettered = letters == list("ABCD"[: len(letters)]) and len(letters) != 1
+    distinct = all(choices) and len(set(choices)) == len(choices)
+    if kind not in QUESTION_TYPES or not text or not well_lettered or not distinct:
         return None
-    if any(not choice for choice in choices) or len(set(choices)) < len(choices):
+    if letters and kind != "multiple_choice":
         return None
     digest = hashlib.sha256(f"{image_id}\0{kind}\0{text}".encode()).hexdigest()[:16]
-    return Question(digest, image_id, kind, text, choices, own_answer or None)
+    return Question(digest, image_id, kind, text, choices, own_answer)

@@ -19,8 +19,9 @@ the layout. Truth reaches the held-out score and the audit, never training: role
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -45,6 +46,9 @@ _RELATIONS: dict[str, Callable[[Thing, Thing], bool]] = {
     "below": lambda a, b: a.row > b.row,
 }
 _PLACES = tuple(f"{row} {column}" for row in ROWS for column in COLUMNS)
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -193,48 +197,57 @@ def _phrase(text: str, family: str) -> Phrase:
     return Phrase(size, color, noun)
 
 
-def ask(scene: Scene, family: str, rng: np.random.Generator, unanswerable_share: float = 0.1, tries: int = 24) -> Query:
-    """A random question of a family, answers balanced: each answer that occurs among `tries` drafts is equally likely."""
+def ask(scene: Scene, family: str, rng: np.random.Generator, unanswerable_share: float = 0.1, tries: int = 12) -> Query:
+    """A random question of a family; each answer that occurs among `tries` drafts is equally likely."""
     drafts = [_draft(scene, family, rng) for _ in range(tries)]
     by_answer: dict[str, Query] = {truth(scene, query): query for query in drafts}
     answers = sorted(by_answer.keys() - {UNANSWERABLE})
     if UNANSWERABLE in by_answer and (not answers or rng.random() < unanswerable_share):
         return by_answer[UNANSWERABLE]
-    return by_answer[answers[rng.integers(len(answers))]]
+    return by_answer[pick(answers, rng)]
 
 
 def _draft(scene: Scene, family: str, rng: np.random.Generator) -> Query:
     if family == "kind":
-        return Query(family, (Phrase(place=str(rng.choice(_PLACES))),))
+        return Query(family, (Phrase(place=pick(_PLACES, rng)),))
     if family == "read":
-        attribute = str(rng.choice([*SIZES, *COLORS]))
+        attribute = pick((*SIZES, *COLORS), rng)
         return Query(family, (_phrase(attribute, family),))
     if family == "sum":
-        return Query(family, (Phrase(_maybe(SIZES, 0.3, rng), _maybe(COLORS, 0.3, rng), "digit"),))
+        size = pick(tuple(SIZES), rng) if rng.random() < 0.3 else None
+        color = pick(tuple(COLORS), rng) if rng.random() < 0.3 else None
+        return Query(family, (Phrase(size, color, "digit"),))
     if family == "choice" and rng.random() < 0.5:
-        colors = rng.permutation(list(COLORS))[:4]
-        return Query(family, (Phrase(noun="digit"),), str(rng.choice(["largest", "smallest"])), tuple(map(str, colors)))
+        return Query(family, (Phrase(noun="digit"),), pick(("largest", "smallest"), rng), _options(tuple(COLORS), rng))
     first = _noun_phrase(scene, rng, with_color=family != "color")
     if family == "choice":
-        return Query(family, (first,), None, tuple(map(str, rng.permutation(list(_PLACES))[:4])))
+        return Query(family, (first,), None, _options(_PLACES, rng))
     if family == "relation":
-        return Query(family, (first, _noun_phrase(scene, rng)), str(rng.choice(list(_RELATIONS))))
+        return Query(family, (first, _noun_phrase(scene, rng)), pick(tuple(_RELATIONS), rng))
     if family == "compare":
         return Query(family, (first, _noun_phrase(scene, rng)))
     return Query(family, (first,))
 
 
 def _noun_phrase(scene: Scene, rng: np.random.Generator, with_color: bool = True) -> Phrase:
-    """A phrase with one or two attributes, half of the time true of some thing in the scene."""
-    thing = scene.things[rng.integers(len(scene.things))]
-    noun = str(rng.choice([*SHAPES, *DIGITS, "digit", "object"]))
-    color, size = str(rng.choice(list(COLORS))), str(rng.choice(list(SIZES)))
+    """A phrase with one to three attributes, more often than not taken from a thing in the scene."""
+    noun, color, size = (
+        pick((*SHAPES, *DIGITS, "digit", "object"), rng),
+        pick(tuple(COLORS), rng),
+        pick(tuple(SIZES), rng),
+    )
     if rng.random() < 0.6:
-        noun = str(rng.choice([thing.kind, "digit" if thing.kind in DIGITS else thing.kind, "object"]))
+        thing = pick(scene.things, rng)
+        noun = pick((thing.kind, "digit" if thing.kind in DIGITS else thing.kind, "object"), rng)
         color, size = thing.color, thing.size
     phrase = Phrase(size if rng.random() < 0.25 else None, color if with_color and rng.random() < 0.6 else None, noun)
     return phrase if phrase != Phrase() else Phrase(size=size)
 
 
-def _maybe(values: dict[str, object] | dict[str, int], share: float, rng: np.random.Generator) -> str | None:
-    return str(rng.choice(list(values))) if rng.random() < share else None
+def _options(texts: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
+    return tuple(texts[i] for i in rng.permutation(len(texts))[:4])
+
+
+def pick(values: Sequence[T], rng: np.random.Generator) -> T:
+    """One of some values, each equally likely (Generator.choice is several times slower and returns NumPy scalars)."""
+    return values[int(rng.integers(len(values)))]

@@ -1,8 +1,8 @@
 """The world of scenes: real handwritten digits among drawn shapes on a 3 x 3 grid, rendered to 84 x 84 pixels.
 
-A scene is a layout (what stands where) plus nuisance (jitter, background, texture, which handwriting). Everything is a
-pure function of (split, index). Splits share nothing: a layout belongs to the split that its own hash names, and the
-1,797 handwritten digits that scikit-learn ships (UCI Optical Recognition of Handwritten Digits) are divided by position.
+A scene is a layout (what stands where) plus nuisance (jitter, background, texture, which handwriting). Everything is
+a pure function of (split, index). Splits share nothing: a layout belongs to the split that its own hash names, and the
+1,797 handwritten digits that scikit-learn ships (UCI Optical Recognition of Handwritten Digits) are dealt out in turn.
 
 This module draws pictures and knows what is in them. It does not know questions (grammar.py) or labels (audit.py).
 """

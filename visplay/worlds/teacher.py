@@ -1,7 +1,7 @@
 """How the base is taught to ask and to answer: worked solutions in the grammar's own words.
 
-Used by pretraining alone. A solution names the things that the question is about, in an order drawn at random (no reading
-order is right), and then answers; where nothing or too much fits, it says that the question cannot be answered.
+Used by pretraining alone. A solution names the things that the question is about, in an order drawn at random (no
+reading order is right), and then answers; where nothing or too much fits, it says that the question cannot be answered.
 """
 
 from __future__ import annotations
