@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from visplay.evaluation.statistics import Interval, wilson
+from visplay.evaluation.statistics import wilson
 from visplay.labels.answers import same
 from visplay.labels.voting import vote
 from visplay.records import Question
@@ -29,7 +29,7 @@ class Accuracy:
     """
 
     greedy: float
-    greedy_interval: Interval
+    greedy_interval: tuple[float, float]
     by_family: dict[str, float]
     unparsed: int
     correct: tuple[bool, ...]
