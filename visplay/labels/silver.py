@@ -1,0 +1,108 @@
+"""Which questions become training rows, and why each other one did not.
+
+Every candidate ends as one row with one verdict: kept (`dropped` is None) or dropped for the first of DROP_REASONS that
+holds, in their order. Nothing disappears: `account` refuses numbers that do not add up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from visplay.labels.answers import UNANSWERABLE, folded
+from visplay.recipe import LabelSettings
+from visplay.records import QUESTION_TYPES, Ballot, Question, SilverAnswer
+
+Candidate = tuple[str, str, Question | None]  # image id, the Questioner's completion, the question parsed from it
+
+DROP_REASONS = (
+    "unparsed question",  # the completion holds no question
+    "duplicate question",  # the same image was asked the same before: same type, same text but for case, articles, ...
+    "too few votes",  # fewer than `min_parsed` samples had an answer
+    "unanswerable",  # the majority says that the image does not tell
+    "tie",  # another answer had as many votes
+    "too hard",  # confidence below the band
+    "too easy",  # confidence above the band; its edges are inside
+)
+
+
+def needs_votes(candidates: Sequence[Candidate]) -> list[bool]:
+    """Whether each candidate is worth the Reasoner's time: it parsed and is not a duplicate of an earlier one."""
+    seen: set[tuple[str, str, str]] = set()
+    needed = []
+    for image_id, _, question in candidates:
+        key = (image_id, question.type, folded(question.text)) if question else None
+        needed.append(key is not None and key not in seen)
+        seen |= {key} if key else set()
+    return needed
+
+
+def label(
+    candidates: Sequence[Candidate],
+    ballots: Sequence[Ballot | None],
+    settings: LabelSettings,
+    questioner: str,
+    reasoner: str,
+) -> list[SilverAnswer]:
+    """One row per candidate, in order. `questioner` and `reasoner` name the checkpoints that asked and voted.
+
+    `ballots[i]` belongs to candidate i and is None exactly where `needs_votes` is false. Raises ValueError otherwise.
+    """
+    needed = needs_votes(candidates)
+    missing = [i for i, (need, ballot) in enumerate(zip(needed, ballots, strict=True)) if need != (ballot is not None)]
+    if missing:
+        raise ValueError(f"ballots and needs_votes disagree at candidates {missing[:5]} ({len(missing)} in all)")
+    return [
+        SilverAnswer(
+            image_id=image_id,
+            question=question,
+            ballot=ballot,
+            dropped=_reason(question, ballot, settings),
+            questioner=questioner,
+            reasoner=reasoner,
+            completion=None if question else completion,
+        )
+        for (image_id, completion, question), ballot in zip(candidates, ballots, strict=True)
+    ]
+
+
+def account(rows: Sequence[SilverAnswer]) -> dict[str, Any]:
+    """Where the candidates went: `candidates` = `kept` + the sum of `dropped`, by every reason in DROP_REASONS.
+
+    Also `mean_confidence` over the rows that were voted on (None without any), `distinct_questions` (texts, over all
+    images) and `kept_by_type` (shares in [0, 1] that sum to 1; empty when nothing was kept). Raises ValueError for a
+    row with an unknown reason.
+    """
+    kept = [row.question.type for row in rows if row.dropped is None and row.question]
+    counts = Counter(row.dropped for row in rows)
+    dropped = {reason: counts[reason] for reason in DROP_REASONS}
+    if len(rows) != len(kept) + sum(dropped.values()):
+        raise ValueError(f"{len(rows)} candidates, but {len(kept)} kept and {dropped} dropped; verdicts are {counts}")
+    confidences = [row.ballot.confidence for row in rows if row.ballot and row.ballot.confidence is not None]
+    return {
+        "candidates": len(rows),
+        "kept": len(kept),
+        "dropped": dropped,
+        "mean_confidence": fmean(confidences) if confidences else None,
+        "distinct_questions": len({folded(row.question.text) for row in rows if row.question}),
+        "kept_by_type": {kind: kept.count(kind) / len(kept) for kind in QUESTION_TYPES} if kept else {},
+    }
+
+
+def _reason(question: Question | None, ballot: Ballot | None, settings: LabelSettings) -> str | None:
+    """The verdict on one candidate; one without a ballot is unparsed or a duplicate."""
+    if question is None:
+        return "unparsed question"
+    if ballot is None:
+        return "duplicate question"
+    if ballot.parsed < settings.min_parsed or ballot.confidence is None:
+        return "too few votes"
+    if ballot.answer == UNANSWERABLE:
+        return "unanswerable"
+    if ballot.tied:
+        return "tie"
+    if ballot.confidence < settings.band_low:
+        return "too hard"
+    return "too easy" if ballot.confidence > settings.band_high else None
