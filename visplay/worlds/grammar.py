@@ -1,7 +1,8 @@
 """Questions about scenes: nine graded families, a parser from English, and the exact oracle.
 
 `ask` writes a question for a scene; `parse` reads any question in the grammar, whoever wrote it; `truth` answers it
-from the layout. Truth reaches the held-out score and the audit, never training: roles, labels and engine cannot import it.
+from the layout. Truth reaches the held-out score and the audit, never training: roles, labels and engine cannot
+import it.
 
 | family   | form                                                   | answer        | hops |
 |----------|--------------------------------------------------------|---------------|------|
