@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from visplay import ledger
 from visplay.report.figure import draw
 from visplay.report.scores import ScoreRow, write_metrics, write_scores
 from visplay.report.table import render
-from visplay.runs import Run, read_ledger
+from visplay.runs import Run
 
 __all__ = ["ScoreRow", "publish"]
 
@@ -15,7 +16,7 @@ __all__ = ["ScoreRow", "publish"]
 def publish(run: Run, rows: Sequence[ScoreRow]) -> None:
     """Print the table and bring `scores.json`, `metrics.jsonl` and `scores.png` in the run directory up to date."""
     figures = ("iteration", "stage", "seconds", "summary")
-    stages = [{name: entry[name] for name in figures} for entry in read_ledger(run.directory)]
+    stages = [{name: entry[name] for name in figures} for entry in ledger.read(run.directory)]
     write_scores(run.directory, rows)
     write_metrics(run.directory, rows, stages)
     picture = draw(rows, run.directory / "scores.png")
