@@ -18,6 +18,7 @@ The rules where completions are ambiguous:
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 import unicodedata
@@ -89,6 +90,7 @@ def boxed(text: str) -> str | None:
     return final[slice(*last)].strip() or None
 
 
+@functools.lru_cache(maxsize=1 << 14)  # votes are compared pair by pair
 def canonical(answer: str, question: Question) -> str | None:
     """The normal form of an answer to `question`; its own normal form again. None when nothing of it is an answer."""
     plain = _plain(answer) if len(answer) <= _LONGEST else ""
@@ -161,14 +163,12 @@ def _letter(plain: str, choices: tuple[str, ...]) -> str | None:
     bare = _LETTER.fullmatch(plain)
     if bare and bare[1].upper() in options:
         return bare[1].upper()
-    named = [letter for letter, text in options.items() if text == _option_text(plain)]
-    if len(named) == 1:
-        return named[0]
     both = _LETTER_AND_TEXT.fullmatch(plain)
-    if both is None:
-        return None
-    letter = (both[1] or both[2]).upper()
-    return letter if options.get(letter) == _option_text(both[3].strip(_EDGES)) else None
+    if both and (text := _option_text(both[3].strip(_EDGES))) in options.values():
+        letter = (both[1] or both[2]).upper()
+        return letter if options.get(letter) == text else None
+    named = [letter for letter, text in options.items() if text == _option_text(plain)]
+    return named[0] if len(named) == 1 else None
 
 
 def _option_text(plain: str) -> str:

@@ -1,0 +1,122 @@
+import dataclasses
+
+import pytest
+
+from visplay.labels.silver import DROP_REASONS, Candidate, account, label, needs_votes
+from visplay.labels.voting import vote
+from visplay.recipe import LabelSettings
+from visplay.records import Ballot, Question, QuestionType, SilverAnswer
+
+SETTINGS = LabelSettings(votes=8, band_low=0.25, band_high=0.75, min_parsed=5)
+
+
+def candidate(text: str, image_id: str = "i", kind: QuestionType = "short_text") -> Candidate:
+    return image_id, f"wrote: {text}", Question(id=text, image_id=image_id, type=kind, text=text)
+
+
+def unparsed(completion: str) -> Candidate:
+    return "i", completion, None
+
+
+def ballot(*samples: str | None) -> Ballot:
+    return vote(samples, Question(id="q", image_id="i", type="short_text", text="?"))
+
+
+def verdict(*samples: str | None) -> str | None:
+    return label([candidate("What?")], [ballot(*samples)], SETTINGS, "Q1", "R0")[0].dropped
+
+
+def test_duplicates_are_the_same_text_and_type_on_the_same_image() -> None:
+    candidates = [
+        candidate("How many dogs?", kind="numerical"),
+        candidate("how many  DOGS", kind="numerical"),
+        candidate("How many dogs?", kind="short_text"),
+        candidate("How many dogs?", kind="numerical", image_id="j"),
+        unparsed("how many dogs?"),
+        unparsed("how many dogs?"),
+    ]
+    assert needs_votes(candidates) == [True, False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (["a1", "a1", "b2", "c3", None, None, None, None], "too few votes"),
+        (["a1", "a1", "b2", "c3", "d4", None, None, None], None),  # 2 / 8 = band_low
+        (["a1", "b2", "c3", "d4", "e5", "f6", "g7", "h8"], "tie"),
+        (["a1"] * 4 + ["b2"] * 4, "tie"),
+        (["a1"] * 6 + ["b2"] * 2, None),  # 6 / 8 = band_high
+        (["a1"] * 7 + ["b2"], "too easy"),
+        (["unanswerable"] * 5 + ["b2"] * 3, "unanswerable"),
+        ([None] * 8, "too few votes"),
+    ],
+)
+def test_each_candidate_gets_one_verdict(samples: list[str | None], reason: str | None) -> None:
+    assert verdict(*samples) == reason
+
+
+def test_too_hard_is_a_majority_below_the_band() -> None:
+    samples = ["a1", "a1", "b2", "c3", "d4", "e5", "f6", "g7", "h8"]  # 2 / 9 < 0.25
+    assert verdict(*samples) == "too hard"
+
+
+def test_rows_name_where_they_came_from() -> None:
+    votes = ballot(*["cat"] * 5, *["dog"] * 3)
+    asked = candidate("What?")
+    rows = label([asked, unparsed("gibberish")], [votes, None], SETTINGS, "Q1", "R0")
+    assert rows == [
+        SilverAnswer("i", asked[2], votes, dropped=None, questioner="Q1", reasoner="R0"),
+        SilverAnswer("i", None, None, "unparsed question", questioner="Q1", reasoner="R0", completion="gibberish"),
+    ]
+
+
+def test_a_ballot_that_is_missing_or_too_many_is_refused() -> None:
+    votes = ballot("cat")
+    with pytest.raises(ValueError, match=r"disagree at candidates \[1\]"):
+        label([candidate("What?"), candidate("Who?")], [votes, None], SETTINGS, "Q1", "R0")
+    with pytest.raises(ValueError, match=r"disagree at candidates \[1\]"):
+        label([candidate("What?"), candidate("what")], [votes, votes], SETTINGS, "Q1", "R0")
+    with pytest.raises(ValueError, match="shorter"):
+        label([candidate("What?")], [], SETTINGS, "Q1", "R0")
+
+
+def test_the_account_adds_up() -> None:
+    candidates = [
+        candidate("Which?", kind="multiple_choice"),
+        candidate("What?"),
+        candidate("Who?"),
+        candidate("who"),
+        candidate("What?", image_id="j"),
+        unparsed("gibberish"),
+    ]
+    kept = ballot(*["cat"] * 5, *["dog"] * 3)
+    easy = ballot(*["cat"] * 8)
+    rows = label(candidates, [kept, kept, easy, None, kept, None], SETTINGS, "Q1", "R0")
+    assert account(rows) == {
+        "candidates": 6,
+        "kept": 3,
+        "dropped": {
+            "unparsed question": 1,
+            "duplicate question": 1,
+            "too few votes": 0,
+            "unanswerable": 0,
+            "tie": 0,
+            "too hard": 0,
+            "too easy": 1,
+        },
+        "mean_confidence": (3 * 0.625 + 1) / 4,
+        "distinct_questions": 3,
+        "kept_by_type": {"multiple_choice": 1 / 3, "numerical": 0, "short_text": 2 / 3},
+    }
+
+
+def test_an_account_of_nothing_has_no_figures() -> None:
+    nothing = {"candidates": 0, "kept": 0, "dropped": dict.fromkeys(DROP_REASONS, 0)}
+    assert account([]) == {**nothing, "mean_confidence": None, "distinct_questions": 0, "kept_by_type": {}}
+
+
+def test_a_row_with_an_unknown_verdict_is_refused() -> None:
+    (row,) = label([unparsed("gibberish")], [None], SETTINGS, "Q1", "R0")
+    for wrong in ("boring", None):  # None: kept, but without a question
+        with pytest.raises(ValueError, match="1 candidates, but 0 kept"):
+            account([dataclasses.replace(row, dropped=wrong)])
