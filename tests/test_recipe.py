@@ -8,6 +8,8 @@ import pytest
 from visplay import grpo_keys, rules
 from visplay.recipe import Batching, Recipe, RecipeError, batching, difference, load_recipe, to_yaml
 
+RECIPES = Path(__file__).parents[1] / "recipes"
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -78,6 +80,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ("iterations=1.5", "iterations: 1.5 is not of type int"),
         ("questioner.train=3.5", "questioner.train: 3.5 is not of type bool"),
         ("labels=3", "labels: 3 is not a mapping; write labels.NAME or indent its keys"),
+        ("grpo.top_k=true", "grpo.top_k: True is not of type int"),
         ("grpo.beta=small", "grpo.beta: 'small' is not of type float"),
         ("iterations=0", "iterations: 0 is out of range; use at least 1"),
         ("labels.band_high=1.5", "labels.band_high: 1.5 is out of range; use 0 to 1"),
@@ -88,6 +91,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ("evaluation.world=sea", "evaluation.world: sea is not known; use null or scenes"),
         ("pool.source=world:sea", "pool.source: world:sea is not known; use world:scenes"),
         ("grpo.max_steps=5", "grpo.max_steps: not set through grpo; set questioner.steps and reasoner.steps"),
+        ("grpo.max_step=5", "grpo.max_step: not a setting of TRL; set questioner.steps and reasoner.steps"),
+        ("grpo.zebra=5", "grpo.zebra: not a setting of TRL; see the fields of trl.GRPOConfig"),
         ("max_steps=5", "max_steps: unknown key; set questioner.steps and reasoner.steps"),
         ("grpo.num_generations=null", "grpo.num_generations: None is not a number of completions; use 2 or more"),
         (
@@ -108,10 +113,18 @@ def test_a_wrong_value_is_named_with_the_way_out(write, override, problem):
     assert problems(write(), override) == [problem]
 
 
+def test_all_votes_may_have_to_be_parsed(write):
+    assert load_recipe(write(), ["labels.votes=5"]).labels.min_parsed == 5
+
+
 def test_a_bleu_distance_is_at_most_one_and_a_cosine_distance_two(write):
     assert load_recipe(write(), ["questioner.cluster_distance=1.5"]).questioner.cluster_distance == 1.5
     found = problems(write(), "questioner.cluster_distance=1.5", "questioner.diversity=bleu")
     assert found == ["questioner.cluster_distance: 1.5 is above 1, the largest 1 - BLEU; use 0 to 1"]
+
+
+def test_a_reference_to_nothing_is_refused(write):
+    assert problems(write(), "pool.column=${nowhere}")[0].startswith("pool.column=${nowhere}: cannot be read as YAML: ")
 
 
 def test_what_has_no_default_must_be_set(tmp_path):
@@ -165,6 +178,11 @@ def test_a_difference_names_key_old_and_new(write):
         "grpo.top_k: unset -> 5",
     ]
     assert difference(old, old) == []
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_recipe_loads(path):
+    load_recipe(path)
 
 
 def test_every_number_of_the_schema_has_a_range():

@@ -128,6 +128,13 @@ class TestPartial:
             self.attempt(run, lambda directory: seen.extend(os.listdir(directory)), resumable=True, seed=1)
         assert seen == []
 
+    def test_a_sealed_attempt_from_other_inputs_is_made_again(self, out):
+        with Run.open(out, recipe()) as run:
+            self.attempt(run, writes("old"), resumable=True, seed=0)
+            (out / "iter_01" / "questioner").rename(out / "partial" / "iter_01_questioner")
+            result = self.attempt(run, writes("new"), resumable=True, seed=1)
+        assert (result / "weights" / "a.txt").read_text() == "new"
+
     def test_a_kill_between_manifest_and_rename_costs_no_work(self, out):
         with Run.open(out, recipe()) as run:
             self.attempt(run, writes("w"), resumable=True)

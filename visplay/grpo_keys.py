@@ -10,7 +10,7 @@ import ast
 import difflib
 import functools
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,7 @@ def problems(settings: Mapping[str, Any]) -> list[str]:
         if name in OWNED:
             found.append(f"grpo.{name}: not set through grpo; {OWNED[name]}")
         elif known and name not in known:
-            near = difflib.get_close_matches(name, [other for other in known if other not in OWNED], n=1)
-            hint = f"did you mean grpo.{near[0]}?" if near else "see the fields of trl.GRPOConfig"
-            found.append(f"grpo.{name}: not a setting of TRL; {hint}")
+            found.append(f"grpo.{name}: not a setting of TRL; {_hint(name, known)}")
         elif known and not _fits(value, known[name]):
             found.append(f"grpo.{name}: {value!r} is not of type {known[name]}")
     return found
@@ -71,6 +69,13 @@ def fields() -> dict[str, str]:
     """The fields of trl.GRPOConfig with their annotations as text; empty when TRL is not installed."""
     root = _package_root("trl")
     return _fields(root / "trainer" / "grpo_config.py", "GRPOConfig") if root else {}
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if not near:
+        return "see the fields of trl.GRPOConfig"
+    return OWNED.get(near[0], f"did you mean grpo.{near[0]}?")
 
 
 def _fits(value: Any, annotation: str) -> bool:
