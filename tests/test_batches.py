@@ -20,9 +20,8 @@ def test_a_part_that_does_not_divide_names_its_neighbours_that_do():
         cut(prompts=512, group=8, per_device=6, world_size=4)
 
 
-def test_a_part_larger_than_the_share_names_the_share():
-    with pytest.raises(ValueError, match=r"use 16$"):
-        cut(prompts=2, group=8, per_device=32, world_size=1)
+def test_a_share_smaller_than_a_part_is_one_part():
+    assert cut(prompts=2, group=8, per_device=32, world_size=1) == Batching(per_device=16, accumulation=1)
 
 
 def test_completions_that_processes_cannot_share_are_refused():

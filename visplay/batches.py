@@ -15,7 +15,8 @@ class Batching(NamedTuple):
 def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Batching:
     """Cut `prompts` groups of `group` completions each; per_device x world_size x accumulation = prompts x group.
 
-    `per_device` None takes the largest part that is not above the group size. A group may span parts and processes:
+    `per_device` None takes the largest part that is not above the group size; a share smaller than `per_device` is one
+    part, since the two roles may have steps of different sizes. A group may span parts and processes:
     rewards are gathered before they are compared. Raises ValueError when the parts cannot be equal.
     """
     completions = prompts * group
@@ -26,8 +27,7 @@ def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Ba
             f"{total} cannot be shared among {world_size} processes; use a multiple of {world_size} prompts"
         )
     divisors = [size for size in range(1, share + 1) if share % size == 0]
-    if per_device is None:
-        per_device = max(size for size in divisors if size <= group)
+    per_device = max(size for size in divisors if size <= group) if per_device is None else min(per_device, share)
     if share % per_device:
         nearest = [size for size in divisors if size < per_device][-1:] + [
             size for size in divisors if size > per_device
