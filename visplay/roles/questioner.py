@@ -19,15 +19,16 @@ Write exactly this and nothing else:
 <type>the type</type><question>the question, with its options if it has any</question><answer>your answer</answer>"""
 
 _SHAPE = re.compile(r"<type>(.*?)</type>\s*<question>(.*?)</question>\s*<answer>(.*?)</answer>", re.DOTALL)
+_TAGS = re.compile(r"</?(?:type|question|answer)>")
 _OPTION = re.compile(r"\(([A-D])\)")
 
 
 def parse(completion: str, image_id: str) -> Question | None:
     """The question in a completion, or None when it has not exactly the shape that the prompt asks for."""
-    shapes = _SHAPE.findall(completion)
-    if len(shapes) != 1:
+    shape = _SHAPE.search(completion)
+    if shape is None or len(_TAGS.findall(completion)) != 6:  # else a part would swallow a stray tag
         return None
-    kind, text, own_answer = (" ".join(part.split()) for part in shapes[0])
+    kind, text, own_answer = (" ".join(part.split()) for part in shape.groups())
     return question(image_id, kind, text, own_answer or None)
 
 
@@ -35,13 +36,15 @@ def question(image_id: str, kind: str, text: str, own_answer: str | None = None)
     """A well-shaped Question with its options read from its text, else None.
 
     A multiple-choice question has no options (yes/no) or two to four, lettered from A without a gap; no other type has
-    any.
+    any. Text that spells a control token of the chat, such as <|image_pad|>, is refused: in the Reasoner's prompt it
+    would be one.
     """
     letters = _OPTION.findall(text)
     choices = tuple(part.strip(" ,;") for part in _OPTION.split(text)[2::2])
     well_lettered = letters == list("ABCD"[: len(letters)]) and len(letters) != 1
     distinct = all(choices) and len(set(choices)) == len(choices)
-    if kind not in QUESTION_TYPES or not text or not well_lettered or not distinct:
+    asks = _OPTION.split(text)[0].strip() and "<|" not in text
+    if kind not in QUESTION_TYPES or not asks or not well_lettered or not distinct:
         return None
     if letters and kind != "multiple_choice":
         return None
