@@ -163,7 +163,8 @@ _FORMS = {
     "exists": re.compile(rf"Is there a (?P<a>{_PHRASE})\?"),
     "count": re.compile(rf"How many (?P<a>{_PHRASE}) are there\?"),
     "choice": re.compile(
-        rf"(?:Where is the (?P<a>{_PHRASE})|What color is the (?P<detail>largest|smallest) digit)\?(?P<options>.+)"
+        rf"(?:Where is the (?P<a>{_PHRASE})|What color is the (?P<detail>largest|smallest) digit)\?"
+        r"(?P<options>\s*\(A\)[^()]+\(B\)[^()]+(?:\(C\)[^()]+(?:\(D\)[^()]+)?)?)"
     ),
     "relation": re.compile(rf"Is the (?P<a>{_PHRASE}) (?P<detail>{'|'.join(_RELATIONS)}) the (?P<b>{_PHRASE})\?"),
     "compare": re.compile(rf"Are there more (?P<a>{_PHRASE}) than (?P<b>{_PHRASE})\?"),
@@ -183,7 +184,7 @@ def parse(text: str) -> Query | None:
             phrases = (Phrase(place=parts["place"]),)
         elif parts.get("detail") in ("largest", "smallest"):
             phrases = (Phrase(noun="digit"),)
-        choices = tuple(part.strip() for part in re.split(r"\([A-D]\)", parts.get("options") or "")[1:])
+        choices = tuple(part.strip(" ,;") for part in re.split(r"\([A-D]\)", parts.get("options") or "")[1:])
         return Query(family, phrases, parts.get("detail"), choices)
     return None
 
