@@ -16,8 +16,8 @@ def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Ba
     """Cut `prompts` groups of `group` completions each; per_device x world_size x accumulation = prompts x group.
 
     `per_device` None takes the largest part that is not above the group size; a share smaller than `per_device` is one
-    part, since the two roles may have steps of different sizes. A group may span parts and processes:
-    rewards are gathered before they are compared. Raises ValueError when the parts cannot be equal.
+    part, since the steps of the two roles may differ in size. A group may span parts and processes, because rewards are
+    gathered before they are compared. Raises ValueError when the parts cannot be equal.
     """
     completions = prompts * group
     total = f"{prompts} prompts x grpo.num_generations {group} = {completions} completions"
@@ -29,11 +29,10 @@ def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Ba
     divisors = [size for size in range(1, share + 1) if share % size == 0]
     per_device = max(size for size in divisors if size <= group) if per_device is None else min(per_device, share)
     if share % per_device:
-        nearest = [size for size in divisors if size < per_device][-1:] + [
-            size for size in divisors if size > per_device
-        ][:1]
+        below = [size for size in divisors if size < per_device]
+        above = [size for size in divisors if size > per_device]
         raise ValueError(
             f"grpo.per_device_train_batch_size {per_device} x {world_size} processes = {per_device * world_size} "
-            f"does not divide {total}; use {' or '.join(map(str, nearest))}"
+            f"does not divide {total}; use {' or '.join(map(str, below[-1:] + above[:1]))}"
         )
     return Batching(per_device, share // per_device)
