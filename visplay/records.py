@@ -22,9 +22,9 @@ UNANSWERABLE = "unanswerable"  # the answer that says: this cannot be answered f
 class ImageRecord:
     """One readable image of the pool.
 
-    `id` is the SHA-256 of the encoded bytes (hex), so the same file found twice is one image. `source` is a file path or
-    a dataset locator; `row` is the row inside it, None for a file that is the image itself. `width` and `height` are
-    pixels as stored, after EXIF rotation.
+    `id` is the SHA-256 of the encoded bytes (hex), so the same file found twice is one image. `source` is a file path
+    or a dataset locator; `row` is the row inside it, None for a file that is the image itself. `width` and `height`
+    are pixels as stored, after EXIF rotation.
     """
 
     id: str
@@ -69,9 +69,9 @@ class Ballot:
 class SilverAnswer:
     """A candidate question with its silver answer and the verdict on it.
 
-    `dropped` is None for a row that is kept for training, else the reason. `question` is None only where the Questioner's
-    completion did not parse; `completion` then holds what it wrote. `questioner` and `reasoner` name the checkpoints that
-    asked and voted.
+    `dropped` is None for a row that is kept for training, else the reason. `question` is None only where the
+    Questioner's completion did not parse; `completion` then holds what it wrote. `questioner` and `reasoner` name the
+    checkpoints that asked and voted.
     """
 
     image_id: str
@@ -86,7 +86,8 @@ class SilverAnswer:
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     """Write dataclass instances or plain mappings, one JSON object a line; returns the number of rows."""
     count = 0
-    with open(path, "w", encoding="utf-8") as file:
+    # A file name that is not UTF-8 holds lone surrogates; this writes them as \udcXX, which is JSON's own escape.
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         for row in rows:
             value = dataclasses.asdict(row) if dataclasses.is_dataclass(row) and not isinstance(row, type) else row
             file.write(json.dumps(value, ensure_ascii=False, sort_keys=True) + "\n")
