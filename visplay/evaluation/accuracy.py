@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from visplay.evaluation.statistics import wilson
-from visplay.labels.answers import same
+from visplay.labels.answers import canonical, same
 from visplay.labels.voting import vote
 from visplay.records import Question
 
@@ -23,7 +23,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Shares in [0, 1]. An answer that cannot be parsed is wrong, and counted in `unparsed` (greedy).
+    """Shares in [0, 1]. An answer that cannot be parsed is wrong, and counted in `unparsed` (greedy): none was given,
+    or one of another kind than its question, as in a vote.
 
     `correct` is the greedy verdict per item, in order. `one_sample` and `majority` are over the sampled items only.
     """
@@ -45,13 +46,17 @@ def accuracy(items: Sequence[Known], greedy: Sequence[str | None], samples: Sequ
         greedy=fmean(correct),
         greedy_interval=wilson(sum(correct), len(correct)),
         by_family=_by_family(items, correct),
-        unparsed=sum(answer is None for answer in greedy),
+        unparsed=sum(not _parsed(item, answer) for item, answer in zip(items, greedy, strict=True)),
         correct=correct,
         one_sample=fmean(_right(item, answer) for item, answers in sampled for answer in answers) if sampled else None,
         majority=fmean(_right(item, vote(answers, item.question).answer) for item, answers in sampled)
         if sampled
         else None,
     )
+
+
+def _parsed(item: Known, answer: str | None) -> bool:
+    return answer is not None and canonical(answer, item.question) is not None
 
 
 def _right(item: Known, answer: str | None) -> bool:
