@@ -24,6 +24,7 @@ def grader() -> Iterator[Grader]:
         (r"\sqrt{8}", r"2\sqrt{2}", True),
         ("x^2+2x+1", "(x+1)^2", True),
         ("2", r"x=\sqrt{4}", True),
+        ("1", r"2x+z=\frac{2}{2}", False),
         (r"\frac{11}{64}", r"\frac{1}{64}", False),
         (r"\frac{1}{2} or \frac{1}{3}", r"\frac{1}{2}", False),
         (r"not \pi", r"\pi", False),

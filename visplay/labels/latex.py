@@ -151,7 +151,7 @@ def _equal(a: str, b: str) -> bool | None:
     except Exception:  # the parser's own error is a bare Exception
         return False
     try:
-        return any(
+        return all(  # verify takes 3 + 4 = 7 for 7 in one order only
             verify(gold, answer, timeout_seconds=None, raise_on_error=True)
             for gold, answer in ((first, second), (second, first))
         )
