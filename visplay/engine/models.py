@@ -1,0 +1,127 @@
+"""Load and save vision-language models and their processors in Hugging Face format. No training and no sampling.
+
+What is saved is read back before it counts as saved: other tools must be able to open every checkpoint. Code from a
+model repository is never run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+
+from visplay.images import TOKEN_SIDE
+
+_BANNED = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id")
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class ModelError(ValueError):
+    """A model or processor that cannot be used as it is; the message says what to do."""
+
+
+def device() -> torch.device:
+    """The current CUDA device if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_model(
+    path: str | Path, where: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> PreTrainedModel:
+    """The model in a local folder or under a hub id, in evaluation mode.
+
+    `where` None is `device()`; `dtype` None is bfloat16 on CUDA and float32 on the CPU, where bfloat16 is slower.
+    """
+    target = torch.device(where) if where is not None else device()
+    if dtype is None:
+        dtype = torch.float32 if target.type == "cpu" else torch.bfloat16
+    try:
+        model, found = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, output_loading_info=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path} is not an image-text-to-text model that can be loaded: {error}") from error
+    _refuse_gaps(path, found)
+    return model.to(target).eval()
+
+
+def load_processor(path: str | Path, min_tokens: int, max_tokens: int) -> ProcessorMixin:
+    """The processor, padding on the left, with its image limits set in visual tokens."""
+    try:
+        processor = AutoProcessor.from_pretrained(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path} has no processor that can be loaded: {error}") from error
+    images = processor.image_processor
+    side = images.patch_size * images.merge_size
+    if side != TOKEN_SIDE:
+        raise ModelError(f"{path}: one visual token covers {side} x {side} pixels; images are cut for {TOKEN_SIDE}")
+    images.size = {"shortest_edge": min_tokens * side**2, "longest_edge": max_tokens * side**2}
+    processor.tokenizer.padding_side = "left"
+    return processor
+
+
+def freeze_vision(model: PreTrainedModel) -> None:
+    """Take the vision tower, with its projection to the text model, out of training."""
+    tower = model.get_encoder("image")
+    if tower is model or tower is model.base_model:
+        raise ModelError(f"{type(model).__name__} has no vision tower that can be told apart; set freeze_vision: false")
+    tower.requires_grad_(False)
+
+
+def banned_tokens(model: PreTrainedModel) -> list[int]:
+    """Ids that must not occur in a completion: they stand for image features, and there are none to put in."""
+    found = (getattr(model.config, name, None) for name in _BANNED)
+    return sorted({token for token in found if token is not None})
+
+
+def end_tokens(model: PreTrainedModel, processor: ProcessorMixin) -> list[int]:
+    """Ids that end a completion: the tokenizer's, and those that the model's generation settings add."""
+    more = model.generation_config.eos_token_id
+    ids = more if isinstance(more, list) else [more]
+    return sorted({processor.tokenizer.eos_token_id, *ids} - {None})
+
+
+def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path, like: str | Path | None = None) -> None:
+    """Write a checkpoint and check that it opens: with the Auto classes, and with the tensor names of `like`.
+
+    `like` is the model that training started from; its names are compared where it is a local folder.
+    """
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    check(folder, like)
+
+
+def check(folder: Path, like: str | Path | None = None) -> None:
+    """Raise ModelError if the checkpoint does not open, lacks tensors, or has others than `like` has."""
+    AutoProcessor.from_pretrained(folder)
+    empty, found = AutoModelForImageTextToText.from_pretrained(folder, device_map="meta", output_loading_info=True)
+    _refuse_gaps(folder, found)
+    if like is not None and Path(like).is_dir():
+        ours, theirs = tensor_shapes(folder), tensor_shapes(Path(like))
+        copies = set(empty._tied_weights_keys or ())  # a file may hold a tied tensor once or twice
+        if differing := sorted(n for n in (ours | theirs).keys() - copies if ours.get(n) != theirs.get(n)):
+            raise ModelError(
+                f"{folder}: {len(differing)} of {len(theirs)} tensors differ in name or shape from {like}, "
+                f"such as {differing[0]}; the installed transformers writes another layout than the one that wrote it"
+            )
+
+
+def tensor_shapes(folder: Path) -> Shapes:
+    """Name -> shape of every tensor in the folder's safetensors files; reads their headers only."""
+    shapes: Shapes = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as tensors:
+            shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+    return shapes
+
+
+def _refuse_gaps(path: str | Path, found: dict[str, Any]) -> None:
+    """Transformers only warns when it leaves weights at their random start."""
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if names := sorted(map(str, found[problem])):
+            raise ModelError(
+                f"{path}: {len(names)} {problem.replace('_', ' ')}, such as {names[0]}; the files are not those of "
+                f"this model class, or were cut short: fetch or save the model again"
+            )
