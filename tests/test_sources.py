@@ -60,7 +60,8 @@ def test_linked_folders_are_followed_and_circles_end(folder, tmp_path):
     (tmp_path / "outer").mkdir()
     (tmp_path / "outer" / "link").symlink_to(folder)
     (folder / "circle").symlink_to(tmp_path / "outer")
-    assert len(index_pool(settings(tmp_path / "outer")).records) == 3
+    pool = index_pool(settings(tmp_path / "outer"))
+    assert len(pool.records) == 3 and pool.quarantined == ()
 
 
 def test_pipes_and_broken_links_are_quarantined_and_not_waited_for(folder):
@@ -116,6 +117,12 @@ def test_a_folder_of_parquet_files_is_their_rows(folder, tmp_path):
     assert places(index_pool(settings(tmp_path / "data"))) == [("a.parquet", 0), ("b.parquet", 0)]
 
 
+def test_a_parquet_file_that_grew_is_read_afresh(folder, tmp_path):
+    for count in (1, 3):
+        pq.write_table(pa.table({"image": encoded(folder)[:count]}), tmp_path / "a.parquet")
+        assert len(index_pool(settings(tmp_path / "a.parquet")).records) == count
+
+
 def test_labels_beside_the_images_of_a_parquet_file_are_never_read(folder, tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"answer": ["red", "green", "blue"], "image": encoded(folder)}), path)
@@ -129,8 +136,9 @@ def test_labels_beside_the_images_of_a_parquet_file_are_never_read(folder, tmp_p
 
 
 def test_a_saved_dataset_is_opened_by_split_without_its_labels(folder, tmp_path):
-    rows = {"image": [{"bytes": image, "path": None} for image in encoded(folder)], "answer": ["r", "g", "b"]}
-    features = datasets.Features({"image": datasets.Image(), "answer": datasets.Value("string")})
+    poison = [{"bytes": b"whoever reads this raises", "path": None}] * 3
+    rows = {"image": [{"bytes": image, "path": None} for image in encoded(folder)], "answer": poison}
+    features = datasets.Features({"image": datasets.Image(), "answer": datasets.Image()})
     whole = datasets.Dataset.from_dict(rows, features=features)
     datasets.DatasetDict({"train": whole, "test": whole.select([2])}).save_to_disk(tmp_path / "saved")
     train, test = (settings(f"hf:{tmp_path / 'saved'}", split=split) for split in ("train", "test"))

@@ -30,6 +30,7 @@ from visplay.sources import Encoded, PoolError, Quarantined, Shard, UnusableErro
 
 __all__ = [
     "Pool",
+    "PoolImage",
     "PoolError",
     "Quarantined",
     "count_reasons",
@@ -56,6 +57,27 @@ class Pool:
 
     records: tuple[ImageRecord, ...]
     quarantined: tuple[Quarantined, ...]
+
+
+@dataclass(frozen=True)
+class PoolImage:
+    """An image of the pool that is opened only when its pixels are needed."""
+
+    record: ImageRecord
+    settings: PoolSettings
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as the model will see it."""
+        return fitted_size(self.record.width, self.record.height, self.settings)
+
+    def open(self) -> Image.Image:
+        """The resized pixels; see `open_image`."""
+        return open_image(self.record, self.settings)
 
 
 def index_pool(settings: PoolSettings, progress: Callable[[int, int], None] | None = None) -> Pool:
@@ -94,8 +116,7 @@ def open_image(record: ImageRecord, settings: PoolSettings) -> Image.Image:
         if _digest(file) != record.id:
             raise PoolError(f"{_name(record)} has changed since the pool was indexed; start a new run on the new pool")
         image = _decode(file)
-    size = fitted_size(*image.size, settings)
-    return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+    return image.resize(fitted_size(*image.size, settings), Image.Resampling.BICUBIC)
 
 
 def fitted_size(width: int, height: int, settings: PoolSettings) -> tuple[int, int]:
@@ -193,7 +214,6 @@ def _decode(file: Encoded) -> Image.Image:
             raise UnusableError(f"too large: {width} x {height} is more than {MAX_PIXELS} pixels")
         if max(width, height) > MAX_RATIO * min(width, height):
             raise UnusableError(f"too thin: {width} x {height} is beyond a ratio of {MAX_RATIO}")
-        image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _rgb(image)
 
