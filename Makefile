@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: install
-	$(BIN)/python tools/evolve.py recipes/tiny.yaml --out runs/demo
+	HF_HUB_OFFLINE=1 $(BIN)/python tools/evolve.py recipes/tiny.yaml --out runs/demo
 
 test: install
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
