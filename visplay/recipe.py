@@ -100,6 +100,7 @@ class EvaluationSettings:
     """Held-out questions with known answers; only for measuring."""
 
     world: str | None = None  # scenes, or null: no held-out score
+    split: str = "heldout"  # heldout, or validation: questions to choose settings by, so that held-out ones stay unseen
     questions: int = 1200  # greedy accuracy
     sampled_questions: int = 400  # of these, drawn `samples` times for one-sample accuracy and majority
     samples: int = 10

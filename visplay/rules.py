@@ -59,6 +59,7 @@ NAMES: dict[str, tuple[str | None, ...]] = {
     "questioner.diversity_scope": ("image", "batch"),
     "labels.confidence_over": ("all", "parsed"),
     "evaluation.world": (None, *WORLDS),
+    "evaluation.split": ("heldout", "validation"),
 }
 
 # (smaller, larger, whether they may be equal)

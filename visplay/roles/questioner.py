@@ -1,11 +1,24 @@
-"""The Questioner: sees one image and writes one question with its type and its own answer."""
+"""The Questioner: sees one image and writes one question with its type and its own answer.
+
+Its prompt, its parser, and its verbs: `ask` questions, `train` against a frozen Reasoner.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
-from visplay.records import QUESTION_TYPES, Question
+from visplay.engine import embedding, grpo
+from visplay.engine.sampling import Sampler
+from visplay.images import PoolImage
+from visplay.labels.silver import Candidate
+from visplay.recipe import Recipe
+from visplay.records import QUESTION_TYPES, Ballot, Question
+from visplay.roles import reasoner
+from visplay.roles.clusters import cluster_sizes, scoped_groups
+from visplay.roles.rewards import difficulty, questioner_rewards
 
 PROMPT = """Look at the image and write one question about it that is hard to answer but has a single correct answer \
 that can be checked from the image alone. Do not ask about anything that the image does not show.
@@ -50,3 +63,89 @@ def question(image_id: str, kind: str, text: str, own_answer: str | None = None)
         return None
     digest = hashlib.sha256(f"{image_id}\0{kind}\0{text}".encode()).hexdigest()[:16]
     return Question(digest, image_id, kind, text, choices, own_answer)
+
+
+def ask(sampler: Sampler, pictures: Sequence[PoolImage], recipe: Recipe, seed: int) -> list[Candidate]:
+    """`ask.questions_per_image` candidates for each image, image by image."""
+    prompt = recipe.questioner.prompt or PROMPT
+    requests = [(picture, prompt) for picture in pictures]
+    n, longest = recipe.ask.questions_per_image, recipe.questioner.max_new_tokens
+    drawn = sampler.sample(requests, n, longest, seed, progress="ask")
+    return [
+        (picture.id, completion.text, parse(completion.text, picture.id))
+        for picture, completions in zip(pictures, drawn, strict=True)
+        for completion in completions
+    ]
+
+
+def train(
+    start: str | Path, against: Sampler, pictures: Sequence[PoolImage], recipe: Recipe, seed: int, folder: Path
+) -> None:
+    """GRPO from checkpoint `start`, one row per image, paid by the votes of the frozen Reasoner `against`.
+
+    Leaves the new checkpoint in folder/checkpoint.
+    """
+    prompt = recipe.questioner.prompt or PROMPT
+    embed = embedding.load(recipe.questioner.embedder)
+    opened = {picture.id: picture for picture in pictures}
+
+    def reward(rows: Sequence[grpo.Row], completions: Sequence[str]) -> list[grpo.Score]:
+        asked = [parse(text, row.image.id) for row, text in zip(rows, completions, strict=True)]
+        ballots = _votes(against, [opened[row.image.id] for row in rows], asked, recipe)
+        return scores(asked, ballots, [row.image.id for row in rows], recipe, embed)
+
+    grpo.train(
+        start,
+        [grpo.Row(prompt, picture.record) for picture in pictures],
+        reward,
+        recipe,
+        role="questioner",
+        steps=recipe.questioner.steps,
+        prompts_per_step=recipe.questioner.images_per_step,
+        max_new_tokens=recipe.questioner.max_new_tokens,
+        seed=seed,
+        folder=folder,
+        open_image=lambda record: opened[record.id].open(),
+    )
+
+
+def scores(
+    asked: Sequence[Question | None],
+    ballots: Sequence[Ballot | None],
+    image_ids: Sequence[str],
+    recipe: Recipe,
+    embed: embedding.Embedder,
+) -> list[grpo.Score]:
+    """The reward of each completion of a step, and the terms it is made of."""
+    settings = recipe.questioner
+    groups = scoped_groups(image_ids, settings.diversity_scope)
+    texts = [question.text if question else None for question in asked]
+    sizes = cluster_sizes(texts, groups, method=settings.diversity, distance=settings.cluster_distance, embed=embed)
+    rewards = questioner_rewards(asked, ballots, sizes, groups, settings, recipe.labels.min_parsed)
+    return [
+        grpo.Score(
+            reward,
+            {
+                "valid": float(question is not None),
+                "confidence": ballot.confidence if ballot else None,
+                "difficulty": difficulty(ballot.confidence, settings.difficulty)
+                if ballot and ballot.confidence is not None
+                else None,
+                "cluster_size": float(size) if question else None,
+            },
+        )
+        for reward, question, ballot, size in zip(rewards, asked, ballots, sizes, strict=True)
+    ]
+
+
+def _votes(
+    against: Sampler, pictures: Sequence[PoolImage], asked: Sequence[Question | None], recipe: Recipe
+) -> list[Ballot | None]:
+    """A ballot for each parsed question; the same question on the same image is voted on once.
+
+    What is drawn depends on the questions alone, so a resumed step sees the same votes.
+    """
+    votable = {q.id: (picture, q) for picture, q in zip(pictures, asked, strict=True) if q is not None}
+    seed = int.from_bytes(hashlib.sha256("".join(votable).encode()).digest()[:4]) + recipe.seed
+    ballots = dict(zip(votable, reasoner.vote(against, list(votable.values()), recipe, seed), strict=True))
+    return [ballots[question.id] if question else None for question in asked]

@@ -1,8 +1,22 @@
-"""The Reasoner: sees one image and one question, thinks, and answers in a box."""
+"""The Reasoner: sees one image and one question, thinks, and answers in a box.
+
+Its prompt, its reward and its verbs: `answer` questions, `vote` on them, `train` on silver answers.
+"""
 
 from __future__ import annotations
 
-from visplay.records import Question
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from visplay.engine import grpo
+from visplay.engine.sampling import Picture, Sampler
+from visplay.images import PoolImage
+from visplay.labels.answers import boxed, compare
+from visplay.labels.voting import vote as count
+from visplay.recipe import Recipe
+from visplay.records import Ballot, Question, SilverAnswer
+from visplay.roles.rewards import reasoner_reward
 
 PROMPT = """{question}
 
@@ -13,3 +27,89 @@ yes or no, a number, or a few words. If the question cannot be answered from the
 def render(question: Question, prompt: str | None = None) -> str:
     """The user text that goes with the image; `prompt` is the recipe's, with `{question}` in it."""
     return (prompt or PROMPT).replace("{question}", question.text)
+
+
+def answer(
+    sampler: Sampler,
+    asked: Sequence[tuple[Picture, Question]],
+    recipe: Recipe,
+    seed: int,
+    n: int = 1,
+    greedy: bool = False,
+    progress: str | None = None,
+) -> list[list[str | None]]:
+    """n answers to each question as written in the box; None where there is no box."""
+    requests = [(image, render(question, recipe.reasoner.prompt)) for image, question in asked]
+    drawn = sampler.sample(requests, n, recipe.reasoner.max_new_tokens, seed, greedy=greedy, progress=progress)
+    return [[boxed(completion.text) for completion in completions] for completions in drawn]
+
+
+def vote(
+    sampler: Sampler,
+    asked: Sequence[tuple[Picture, Question]],
+    recipe: Recipe,
+    seed: int,
+    progress: str | None = None,
+) -> list[Ballot]:
+    """The recipe's number of votes on each question; the same for the Questioner's reward and for silver answers."""
+    answers = answer(sampler, asked, recipe, seed, n=recipe.labels.votes, progress=progress)
+    return [
+        count(votes, question, recipe.labels.confidence_over)
+        for votes, (_, question) in zip(answers, asked, strict=True)
+    ]
+
+
+def train(
+    start: str | Path, rows: Sequence[tuple[PoolImage, SilverAnswer]], recipe: Recipe, seed: int, folder: Path
+) -> None:
+    """GRPO from checkpoint `start` on silver rows, in an order shuffled by the seed and again for each pass.
+
+    Leaves the new checkpoint in folder/checkpoint.
+    """
+    count = recipe.reasoner.steps * recipe.reasoner.questions_per_step
+    ordered = [rows[i] for i in _passes(len(rows), count, seed)]
+    opened = {picture.id: picture for picture, _ in rows}
+    grpo.train(
+        start,
+        [
+            grpo.Row(render(row.question, recipe.reasoner.prompt), picture.record, row)
+            for picture, row in ordered
+            if row.question is not None
+        ],
+        lambda batch, completions: scores([row.source for row in batch], completions, recipe),
+        recipe,
+        role="reasoner",
+        steps=recipe.reasoner.steps,
+        prompts_per_step=recipe.reasoner.questions_per_step,
+        max_new_tokens=recipe.reasoner.max_new_tokens,
+        seed=seed,
+        folder=folder,
+        open_image=lambda record: opened[record.id].open(),
+    )
+
+
+def scores(rows: Sequence[SilverAnswer], completions: Sequence[str], recipe: Recipe) -> list[grpo.Score]:
+    """The reward of each completion: agreement with its silver answer, and a little for a box.
+
+    An answer that could not be compared in time has no reward (None), which is not the reward 0.
+    """
+    graded = []
+    for row, completion in zip(rows, completions, strict=True):
+        assert row.question is not None and row.ballot is not None and row.ballot.answer is not None
+        said = boxed(completion)
+        correct = compare(said, row.ballot.answer, row.question) if said is not None else False
+        reward = reasoner_reward(correct, said is not None, recipe.reasoner.format_weight)
+        graded.append(grpo.Score(reward, {"agrees": _number(correct), "parsed": float(said is not None)}))
+    return graded
+
+
+def _passes(size: int, count: int, seed: int) -> list[int]:
+    """`count` row numbers: whole passes over the rows, each in its own order."""
+    order: list[int] = []
+    for number in range(-(-count // size)):
+        order += random.Random(f"{seed}/{number}").sample(range(size), size)
+    return order[:count]
+
+
+def _number(claim: bool | None) -> float | None:
+    return None if claim is None else float(claim)

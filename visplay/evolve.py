@@ -1,0 +1,40 @@
+"""The loop, on one screen: from unlabelled images to a better model.
+
+    for k in 1 .. iterations:
+        questioner  trained by GRPO against the frozen Reasoner, paid for hard and diverse questions
+        ask         candidate questions on fresh images
+        label       the Reasoner's votes -> silver answers -> kept, or dropped with a reason
+        reasoner    trained by GRPO on the kept rows
+        score       held-out accuracy against the base, silver answers against the truth where it is known
+
+Each line is a stage: committed once, found again after a crash. What the stages do is in roles/ and labels/.
+
+Deviations from the paper (arXiv 2511.15661):
+1. No image is used twice before every image was used once.
+2. A question that the Reasoner's majority calls unanswerable earns nothing and is dropped.
+3. Silver answers are held against the truth in every iteration, where the images come from a world that knows it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from visplay import stages
+from visplay.recipe import Recipe
+from visplay.report import publish
+from visplay.runs import Run
+
+
+def evolve(recipe: Recipe, directory: Path, relabel: stages.Relabel | None = None) -> None:
+    """Run the whole loop in `directory`, or go on with it. `relabel` replaces silver answers, in controls only."""
+    with Run.open(directory, recipe) as run:
+        pool = stages.pool(run, recipe)
+        questioner = reasoner = recipe.model
+        scores = [stages.score(run, recipe, 0, reasoner, None, pool)]
+        for k in range(1, recipe.iterations + 1):
+            questioner = stages.train_questioner(run, recipe, k, questioner, reasoner, pool)
+            asked = stages.ask(run, recipe, k, questioner, pool)
+            silver = stages.label(run, recipe, k, asked, questioner, reasoner, pool)
+            reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, pool, relabel)
+            scores.append(stages.score(run, recipe, k, reasoner, silver, pool))
+            publish(run, scores)

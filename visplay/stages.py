@@ -1,0 +1,245 @@
+"""The stages of the loop: each reads committed results, does its work, and commits one result directory.
+
+What a stage is made from goes into its `inputs`: the digests of earlier results, never a path outside the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from visplay import images
+from visplay.engine.grpo import CHECKPOINT
+from visplay.engine.sampling import Sampler
+from visplay.evaluation.accuracy import accuracy
+from visplay.evaluation.statistics import paired_difference
+from visplay.labels import silver
+from visplay.recipe import PoolSettings, Recipe
+from visplay.records import ImageRecord, SilverAnswer, image_record, question, read_jsonl, silver_answer, write_jsonl
+from visplay.report import ScoreRow
+from visplay.results import Inputs, digest, read_manifest
+from visplay.roles import questioner, reasoner
+from visplay.runs import Run
+from visplay.worlds import scenes
+from visplay.worlds.audit import audit
+from visplay.worlds.heldout import heldout_items
+
+logger = logging.getLogger(__name__)
+
+Relabel = Callable[[list[SilverAnswer], Callable[[str], scenes.Scene]], list[SilverAnswer]]
+
+_WORLD = "world:"
+
+
+@dataclass(frozen=True)
+class LoadedPool:
+    """The usable images of a run, and the settings to open them with."""
+
+    records: tuple[ImageRecord, ...]
+    settings: PoolSettings
+    fingerprint: str
+
+    def scene_of(self, image_id: str) -> scenes.Scene:
+        """The scene behind an image of a rendered world. For measuring only."""
+        return scenes.scene_of(self.by_id[image_id].record.source, "pool")
+
+    @cached_property
+    def by_id(self) -> dict[str, images.PoolImage]:
+        return {record.id: images.PoolImage(record, self.settings) for record in self.records}
+
+
+def pool(run: Run, recipe: Recipe) -> LoadedPool:
+    """List the images once per run; a world is first rendered to plain files, as a user's folder would be."""
+    settings = recipe.pool
+    if settings.source.startswith(_WORLD):
+        rendered = run.stage(0, "images", lambda folder: _render_world(folder, settings), _world_inputs(settings))
+        settings = dataclasses.replace(settings, source=str(rendered / "images"))
+    listed = run.stage(0, "pool", lambda folder: _list_pool(folder, settings), {"source": recipe.pool.source})
+    records = tuple(image_record(row) for row in read_jsonl(listed / "pool.jsonl"))
+    fingerprint = images.fingerprint(records)
+    run.fingerprint("images", fingerprint)
+    return LoadedPool(records, settings, fingerprint)
+
+
+def train_questioner(run: Run, recipe: Recipe, k: int, start: str, against: str, pool: LoadedPool) -> str:
+    """The Questioner's next checkpoint, trained against the frozen Reasoner `against`."""
+    if not recipe.questioner.train:
+        return start
+    count = recipe.questioner.steps * recipe.questioner.images_per_step
+    drawn = images.draw(pool.records, recipe.seed, (k - 1) * _images_per_iteration(recipe), count)
+    chosen = [pool.by_id[record.id] for record in drawn]
+
+    def work(folder: Path) -> None:
+        frozen = _sampler(run, recipe, against)
+        questioner.train(_found(run, start), frozen, chosen, recipe, _seed(recipe, k, "questioner"), folder)
+
+    inputs = {"start": _identity(run, start), "against": _identity(run, against), "images": pool.fingerprint}
+    run.stage(k, "questioner", work, inputs, resumable=True)
+    return _checkpoint(k, "questioner")
+
+
+def ask(run: Run, recipe: Recipe, k: int, asker: str, pool: LoadedPool) -> Path:
+    """Candidate questions on fresh images, one JSON line each."""
+    first = k * _images_per_iteration(recipe) - recipe.ask.images
+    drawn = images.draw(pool.records, recipe.seed, first, recipe.ask.images)
+    chosen = [pool.by_id[record.id] for record in drawn]
+
+    def work(folder: Path) -> None:
+        candidates = questioner.ask(_sampler(run, recipe, asker), chosen, recipe, _seed(recipe, k, "ask"))
+        rows = [
+            {"image_id": i, "completion": text, "question": asked and dataclasses.asdict(asked)}
+            for i, text, asked in candidates
+        ]
+        write_jsonl(folder / "questions.jsonl", rows)
+        parsed = sum(asked is not None for _, _, asked in candidates)
+        _summarise(folder, {"images": len(chosen), "candidates": len(candidates), "parsed": parsed})
+
+    return run.stage(k, "ask", work, {"questioner": _identity(run, asker), "images": pool.fingerprint})
+
+
+def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str, pool: LoadedPool) -> Path:
+    """The Reasoner's votes on the candidates, and the verdict on each."""
+
+    def work(folder: Path) -> None:
+        candidates = [_candidate(row) for row in read_jsonl(asked / "questions.jsonl")]
+        needed = silver.needs_votes(candidates)
+        votable = [(pool.by_id[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
+        ballots = iter(reasoner.vote(_sampler(run, recipe, voter), votable, recipe, _seed(recipe, k, "label"), "votes"))
+        rows = silver.label(
+            candidates, [next(ballots) if need else None for need in needed], recipe.labels, asker, voter
+        )
+        write_jsonl(folder / "silver.jsonl", rows)
+        _summarise(folder, silver.account(rows))
+
+    return run.stage(k, "label", work, {"asked": digest(asked), "reasoner": _identity(run, voter)})
+
+
+def train_reasoner(
+    run: Run, recipe: Recipe, k: int, start: str, labelled: Path, pool: LoadedPool, relabel: Relabel | None
+) -> str:
+    """The Reasoner's next checkpoint, trained on the kept rows; `start` itself when nothing was kept."""
+    rows = read_silver(labelled)
+    kept = [row for row in (relabel(rows, pool.scene_of) if relabel else rows) if row.dropped is None]
+    if not kept:
+        logger.warning("iteration %d: no question was kept, so the Reasoner is not trained; widen labels.band_*", k)
+        return start
+
+    def work(folder: Path) -> None:
+        chosen = [(pool.by_id[row.image_id], row) for row in kept]
+        reasoner.train(_found(run, start), chosen, recipe, _seed(recipe, k, "reasoner"), folder)
+
+    inputs: Inputs = {"start": _identity(run, start), "silver": digest(labelled), "relabelled": relabel is not None}
+    run.stage(k, "reasoner", work, inputs, resumable=True)
+    return _checkpoint(k, "reasoner")
+
+
+def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, pool: LoadedPool) -> ScoreRow:
+    """Held-out accuracy of Reasoner `judged`, and the silver rows it was trained on held against the truth."""
+    base = run.directory / "iter_00" / "score" / "score.json"
+
+    def work(folder: Path) -> None:
+        row = _measure(run, recipe, judged) if recipe.evaluation.world else {}
+        if k and row:
+            gain = paired_difference(row["correct"], json.loads(base.read_text())["correct"])
+            row |= {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
+        if labelled:
+            row |= _judge_silver(read_silver(labelled), recipe, pool)
+        (folder / "score.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+        shown = ("greedy", "one_sample", "majority", "silver_accuracy")
+        _summarise(folder, {name: row[name] for name in shown if row.get(name) is not None})
+
+    inputs = {"reasoner": _identity(run, judged), "silver": digest(labelled) if labelled else None}
+    scored = json.loads((run.stage(k, "score", work, inputs) / "score.json").read_text(encoding="utf-8"))
+    scored.pop("correct", None)
+    return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **scored)
+
+
+def read_silver(labelled: Path) -> list[SilverAnswer]:
+    """The rows of a label stage, kept and dropped."""
+    return [silver_answer(row) for row in read_jsonl(labelled / "silver.jsonl")]
+
+
+def _measure(run: Run, recipe: Recipe, judged: str) -> dict[str, Any]:
+    settings = recipe.evaluation
+    items = heldout_items(cast(scenes.Split, settings.split), settings.questions)
+    asked = [(item.image(), item.question) for item in items]
+    sampler = _sampler(run, recipe, judged)
+    greedy = reasoner.answer(sampler, asked, recipe, 0, greedy=True, progress="held-out")
+    drawn = reasoner.answer(
+        sampler, asked[: settings.sampled_questions], recipe, 0, settings.samples, progress="samples"
+    )
+    measured = accuracy(items, [answers[0] for answers in greedy], drawn)
+    return dataclasses.asdict(measured)
+
+
+def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) -> dict[str, Any]:
+    account = silver.account(rows)
+    figures = {
+        name: account[name] for name in ("candidates", "kept", "dropped", "mean_confidence", "distinct_questions")
+    }
+    if not recipe.pool.source.startswith(_WORLD):
+        return figures  # nobody knows the true answers on a user's own images
+    judged = dataclasses.asdict(audit(rows, pool.scene_of))
+    judged.pop("kept")
+    return figures | judged
+
+
+def _render_world(folder: Path, settings: PoolSettings) -> None:
+    scenes.write_images(folder / "images", "pool", settings.world_images)
+    _summarise(folder, {"images": settings.world_images})
+
+
+def _world_inputs(settings: PoolSettings) -> dict[str, str | int]:
+    return {"world": settings.source.removeprefix(_WORLD), "images": settings.world_images}
+
+
+def _list_pool(folder: Path, settings: PoolSettings) -> None:
+    found = images.index_pool(settings)
+    write_jsonl(folder / "pool.jsonl", found.records)
+    write_jsonl(folder / "quarantined.jsonl", found.quarantined)
+    _summarise(folder, {"usable": len(found.records), "quarantined": images.count_reasons(found.quarantined)})
+
+
+def _candidate(row: Mapping[str, Any]) -> silver.Candidate:
+    return row["image_id"], row["completion"], question(row["question"]) if row["question"] else None
+
+
+def _images_per_iteration(recipe: Recipe) -> int:
+    trained = recipe.questioner.steps * recipe.questioner.images_per_step if recipe.questioner.train else 0
+    return trained + recipe.ask.images
+
+
+def _seed(recipe: Recipe, k: int, stage: str) -> int:
+    """A seed in 0 .. 2^31 - 1 of its own for every stage of every iteration."""
+    return int.from_bytes(hashlib.sha256(f"{recipe.seed}/{k}/{stage}".encode()).digest()[:4]) >> 1
+
+
+def _checkpoint(k: int, stage: str) -> str:
+    """A checkpoint's name: its folder relative to the run directory. The base's name is the recipe's `model`."""
+    return f"iter_{k:02d}/{stage}/{CHECKPOINT}"
+
+
+def _found(run: Run, checkpoint: str) -> Path | str:
+    inside = run.directory / checkpoint
+    return inside if inside.is_dir() else checkpoint
+
+
+def _identity(run: Run, checkpoint: str) -> str:
+    """What a checkpoint is: the digest of the stage that made it, or the base's name."""
+    made = (run.directory / checkpoint).parent
+    return checkpoint if read_manifest(made) is None else digest(made)
+
+
+def _sampler(run: Run, recipe: Recipe, checkpoint: str) -> Sampler:
+    return Sampler(_found(run, checkpoint), recipe.pool, recipe.sampling)
+
+
+def _summarise(folder: Path, figures: Mapping[str, Any]) -> None:
+    (folder / "summary.json").write_text(json.dumps(figures) + "\n", encoding="utf-8")
