@@ -59,7 +59,8 @@ def test_hidden_files_and_folders_are_no_part_of_a_folder(folder):
 def test_linked_folders_are_followed_and_circles_end(folder, tmp_path):
     (tmp_path / "outer").mkdir()
     (tmp_path / "outer" / "link").symlink_to(folder)
-    (folder / "circle").symlink_to(tmp_path / "outer")
+    for name in ("circle", "second circle"):
+        (folder / name).symlink_to(tmp_path / "outer")
     pool = index_pool(settings(tmp_path / "outer"))
     assert len(pool.records) == 3 and pool.quarantined == ()
 
