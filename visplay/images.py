@@ -28,19 +28,6 @@ from visplay.recipe import PoolSettings
 from visplay.records import ImageRecord
 from visplay.sources import Encoded, PoolError, Quarantined, Shard, UnusableError, forget, open_encoded, shards
 
-__all__ = [
-    "Pool",
-    "PoolImage",
-    "PoolError",
-    "Quarantined",
-    "count_reasons",
-    "draw",
-    "fingerprint",
-    "fitted_size",
-    "index_pool",
-    "open_image",
-]
-
 TOKEN_SIDE = 28  # pixels: one visual token is 28 x 28, two by two patches of 14
 MAX_RATIO = 200  # long side over short side; Qwen's processor raises beyond it
 MAX_PIXELS = 64 * 2**20  # 192 MiB as RGB, beyond most cameras: what claims more is an attack or a gigapixel scan
