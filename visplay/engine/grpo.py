@@ -10,14 +10,14 @@ import copy
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from datasets import Dataset
 from PIL import Image
@@ -32,7 +32,7 @@ from visplay.recipe import Recipe, batching
 from visplay.records import ImageRecord
 from visplay.runs import STEPS
 
-__all__ = ["NonFiniteError", "Row", "Score", "train"]
+__all__ = ["NonFiniteError", "Row", "Score", "Trainer", "train"]
 
 Reward: TypeAlias = Callable[[Sequence[Row], Sequence[str]], Sequence[Score]]
 OpenImage: TypeAlias = Callable[[ImageRecord], Image.Image]
@@ -68,96 +68,72 @@ def train(
         raise ValueError(f"no rows to train the {role} on")
     if (folder / CHECKPOINT).exists():  # killed after its last act
         return
-    model = models.load_model(start, "cpu", torch.float32)
-    as_loaded = copy.deepcopy((model.config, model.generation_config))
-    processor = models.load_processor(start, recipe.pool.min_tokens, recipe.pool.max_tokens)
-    if recipe.freeze_vision:
-        models.freeze_vision(model)
-    config = _config(recipe, steps, prompts_per_step, max_new_tokens, seed, folder, models.banned_tokens(model))
-    with closing(Journal(folder, role, steps, config.num_generations)) as journal:
-        resumed = journal.newest()
-        trainer = _Trainer(
+    with _known_warnings_hidden():
+        config = settings(recipe, steps, prompts_per_step, max_new_tokens, seed, folder)
+        with closing(Journal(folder, role, steps, config.num_generations)) as journal:
+            trainer = Trainer(start, rows, reward, recipe, config, journal, open_image)
+            resumed = journal.newest()
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    trainer.save(folder / CHECKPOINT)
+
+
+class Trainer(GRPOTrainer):
+    """TRL's trainer on rows, which are opened when their turn comes; made once for one training."""
+
+    def __init__(
+        self,
+        start: str | Path,
+        rows: Sequence[Row],
+        reward: Reward,
+        recipe: Recipe,
+        config: GRPOConfig,
+        journal: Journal,
+        open_image: OpenImage,
+    ) -> None:
+        model = models.load_model(start, "cpu", torch.float32)
+        self._start, self._rows, self._reward, self._journal = start, rows, reward, journal
+        self._open_image, self._recipe = open_image, recipe
+        if recipe.freeze_vision:
+            models.freeze_vision(model)
+        self._opened: dict[int, dict[str, Any]] = {}
+        self._as_loaded = copy.deepcopy((model.config, model.generation_config))
+        config.generation_kwargs = {"suppress_tokens": models.banned_tokens(model), **(config.generation_kwargs or {})}
+        prompts = config.max_steps * config.generation_batch_size // config.num_generations
+        super().__init__(
             model=model,
-            reward_funcs=_reward_function(rows, reward, journal),
+            reward_funcs=self._score,
             args=config,
-            train_dataset=Dataset.from_dict({"position": range(steps * prompts_per_step)}),
-            processing_class=processor,
+            train_dataset=Dataset.from_dict({"position": range(prompts)}),
+            processing_class=self._processor(),
             callbacks=[journal],
-            rollout_func=_rollouts(processor, recipe.sampling.batch),
+            rollout_func=self._roll_out,
         )
-        trainer.examples = _Examples(rows, open_image)
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    model.config, model.generation_config = as_loaded  # the trainer has put in what it needs itself
-    if trainer.accelerator.is_main_process:
-        models.save(model, processor, Path(config.output_dir) / CHECKPOINT, like=start)
-        os.replace(Path(config.output_dir) / CHECKPOINT, folder / CHECKPOINT)
-        shutil.rmtree(folder / STEPS)
-    trainer.accelerator.wait_for_everyone()
-
-
-def _config(
-    recipe: Recipe,
-    steps: int,
-    prompts_per_step: int,
-    max_new_tokens: int,
-    seed: int,
-    folder: Path,
-    banned: list[int],
-) -> GRPOConfig:
-    """The recipe's `grpo` over our defaults, under what the project decides itself."""
-    cuda = torch.cuda.is_available()
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    per_device, accumulation = batching(recipe, prompts_per_step, processes)
-    settings: dict[str, Any] = {
-        "lr_scheduler_type": "constant",
-        "disable_dropout": True,
-        "bf16": cuda,
-        "gradient_checkpointing": cuda,  # costs time to save memory that a CPU has
-        "save_steps": 5,
-        "report_to": "none",
-        **recipe.grpo,
-    }
-    # Completions that are still to be trained on are not in a checkpoint: save where none are left.
-    passes = settings.get("num_iterations", 1)
-    settings["save_steps"] = math.ceil(settings["save_steps"] / passes) * passes
-    settings["generation_kwargs"] = {
-        "suppress_tokens": banned,
-        **(settings.get("generation_kwargs") or {}),
-    }
-    return GRPOConfig(
-        **settings
-        | {
-            "output_dir": str(folder / STEPS / UNFINISHED),
-            "max_steps": steps,
-            "per_device_train_batch_size": per_device,
-            "gradient_accumulation_steps": accumulation,
-            "max_completion_length": max_new_tokens,
-            "seed": seed,
-            "shuffle_dataset": False,
-            "use_cpu": not cuda,
-            "save_strategy": "steps",
-            "logging_steps": 1,
-            "logging_nan_inf_filter": False,
-            "disable_tqdm": True,
-        }
-    )
-
-
-class _Trainer(GRPOTrainer):
-    """TRL's trainer on rows that are opened when their turn comes, with a resume that loads the weights."""
-
-    examples: _Examples
+        self.remove_callback(PrinterCallback)
 
     def training_step(
         self, model: torch.nn.Module, inputs: list[dict[str, int]], num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        return super().training_step(model, self.examples.at([item["position"] for item in inputs]), num_items_in_batch)
+        """One part of a step; `inputs` holds the positions of all completions that are generated together."""
+        examples = self.examples([item["position"] for item in inputs])
+        return super().training_step(model, examples, num_items_in_batch)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        # The stock method matches no name of Qwen2.5-VL and silently keeps the initial weights (transformers#43701).
-        stored = models.load_model(resume_from_checkpoint, self.model.device, self.model.dtype)
-        self.model.load_state_dict(stored.state_dict(), strict=True)
+    def examples(self, positions: Sequence[int]) -> list[dict[str, Any]]:
+        """Rows in the shape that TRL reads. An image is opened once, and let go when other rows have their turn."""
+        indices = [position % len(self._rows) for position in positions]
+        if set(indices) != self._opened.keys():
+            self._opened = {index: self._example(index) for index in dict.fromkeys(indices)}
+        return [dict(self._opened[index]) for index in indices]
+
+    def save(self, folder: Path) -> None:
+        """Write the trained model as `folder`, whole or not at all, and remove the step checkpoints."""
+        model = self.accelerator.unwrap_model(self.model)
+        model.config, model.generation_config = self._as_loaded  # TRL has put in what it needs itself
+        if self.accelerator.is_main_process:
+            unfinished = Path(self.args.output_dir)
+            models.save(model, self._processor(), unfinished / folder.name, like=self._start)
+            os.replace(unfinished / folder.name, folder)
+            shutil.rmtree(unfinished.parent)
+        self.accelerator.wait_for_everyone()
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """None: the run directory says where a checkpoint comes from."""
@@ -165,70 +141,91 @@ class _Trainer(GRPOTrainer):
     def _send_telemetry(self) -> None:
         """None: nothing goes over the network."""
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        # The stock method matches no name of Qwen2.5-VL and silently keeps the initial weights (transformers#43701).
+        stored = models.load_model(resume_from_checkpoint, self.model.device, self.model.dtype)
+        self.model.load_state_dict(stored.state_dict(), strict=True)
 
-class _Examples:
-    """Rows in the shape that TRL reads. An image is opened once for the completions of a step, and then let go."""
-
-    def __init__(self, rows: Sequence[Row], open_image: OpenImage) -> None:
-        self._rows = rows
-        self._open_image = open_image
-        self._opened: dict[int, dict[str, Any]] = {}
-
-    def at(self, positions: Sequence[int]) -> list[dict[str, Any]]:
-        """The example of each position; TRL asks for the same ones again in every part of a step."""
-        indices = [position % len(self._rows) for position in positions]
-        if set(indices) != self._opened.keys():
-            self._opened = {index: self._example(index) for index in dict.fromkeys(indices)}
-        return [dict(self._opened[index]) for index in indices]
+    def _processor(self) -> ProcessorMixin:
+        """A new one: a tokenizer keeps, and would save, how it was last used."""
+        return models.load_processor(self._start, self._recipe.pool.min_tokens, self._recipe.pool.max_tokens)
 
     def _example(self, index: int) -> dict[str, Any]:
         row = self._rows[index]
-        return {
-            "row": index,
-            "prompt": [{"role": "user", "content": row.prompt}],
-            "image": self._open_image(row.image),
-        }
+        prompt = [{"role": "user", "content": row.prompt}]
+        return {"row": index, "prompt": prompt, "image": self._open_image(row.image)}
 
-
-def _reward_function(rows: Sequence[Row], reward: Reward, journal: Journal) -> Callable[..., list[float | None]]:
-    """TRL's reward function. It sees the completions of one process, and a group may span two: gather, then score."""
-
-    def scored(
-        completions: list[list[dict[str, str]]], row: list[int], trainer_state: TrainerState, **_: Any
+    def _score(
+        self, completions: list[list[dict[str, str]]], row: list[int], trainer_state: TrainerState, **_: Any
     ) -> list[float | None]:
+        """TRL's reward function. A process sees its own completions, and a group may span two: gather, then score."""
         texts = gather_object([completion[0]["content"] for completion in completions])
-        chosen = [rows[index] for index in gather_object(row)]
-        scores = reward(chosen, texts)
+        rows = [self._rows[index] for index in gather_object(row)]
+        scores = self._reward(rows, texts)
         if len(scores) != len(texts):
             raise ValueError(f"the reward gave {len(scores)} scores to {len(texts)} completions")
         if bad := [score for score in scores if score.reward is not None and not math.isfinite(score.reward)]:
             raise ValueError(f"a reward is {bad[0].reward}; one that could not be computed is None")
-        journal.scored(trainer_state.global_step + 1, chosen, texts, scores)
-        mine = PartialState().process_index * len(row)
+        self._journal.scored(trainer_state.global_step + 1, rows, texts, scores)
+        mine = self.accelerator.process_index * len(row)
         return [score.reward for score in scores[mine : mine + len(row)]]
 
-    return scored
-
-
-def _rollouts(processor: ProcessorMixin, batch: int) -> Callable[..., dict[str, Any]]:
-    """TRL's rollout function: `batch` completions at a time, each prompt read once for all of its completions."""
-
-    def rollout(prompts: list[list[dict[str, Any]]], trainer: GRPOTrainer) -> dict[str, Any]:
+    def _roll_out(self, prompts: list[list[dict[str, Any]]], _: GRPOTrainer) -> dict[str, Any]:
+        """TRL's rollout function: each prompt is read once for all of its completions."""
         prompt_ids: list[list[int]] = []
         completion_ids: list[list[int]] = []
+        gather = self.args.ds3_gather_for_generation
         with unwrap_model_for_generation(
-            trainer.model_wrapped,
-            trainer.accelerator,
-            gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
+            self.model_wrapped, self.accelerator, gather_deepspeed3_params=gather
         ) as model:
-            for requests, copies in _chunks(prompts, batch):
-                inputs = encode(processor, requests)
-                completion_ids += generate(model, inputs, copies, trainer.generation_config)
+            for requests, copies in _chunks(prompts, self._recipe.sampling.batch):
+                inputs = encode(self.processing_class, requests)
+                completion_ids += generate(model, inputs, copies, self.generation_config)
                 for ids, mask, count in zip(inputs["input_ids"], inputs["attention_mask"], copies, strict=True):
                     prompt_ids += [ids[mask.bool()].tolist()] * count
         return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
 
-    return rollout
+
+def settings(
+    recipe: Recipe, steps: int, prompts_per_step: int, max_new_tokens: int, seed: int, folder: Path
+) -> GRPOConfig:
+    """The recipe's `grpo` over our defaults, under what the project decides itself."""
+    cuda = torch.cuda.is_available()
+    per_device, accumulation = batching(recipe, prompts_per_step, int(os.environ.get("WORLD_SIZE", "1")))
+    wanted = {
+        "lr_scheduler_type": "constant",
+        "disable_dropout": True,
+        "bf16": cuda,
+        "gradient_checkpointing": cuda,  # costs time to save memory that a CPU has
+        "save_steps": 5,
+        "report_to": "none",
+        **recipe.grpo,
+        "output_dir": str(folder / STEPS / UNFINISHED),
+        "max_steps": steps,
+        "per_device_train_batch_size": per_device,
+        "gradient_accumulation_steps": accumulation,
+        "max_completion_length": max_new_tokens,
+        "seed": seed,
+        "shuffle_dataset": False,
+        "use_cpu": not cuda,
+        "save_strategy": "steps",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+    }
+    # Completions that are still to be trained on are in no checkpoint: save where none are left.
+    passes = wanted.get("num_iterations", 1)
+    return GRPOConfig(**wanted | {"save_steps": math.ceil(wanted["save_steps"] / passes) * passes})
+
+
+@contextmanager
+def _known_warnings_hidden() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
+        warnings.filterwarnings(
+            "ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning
+        )  # TRL's own use
+        yield
 
 
 def _chunks(prompts: list[list[dict[str, Any]]], batch: int) -> Iterator[tuple[list[Request], list[int]]]:

@@ -1,0 +1,298 @@
+"""GRPO: what a step learns from is what was shown and written, and a killed training ends as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from visplay.engine import grpo
+from visplay.engine.grpo import NonFiniteError, Row, Score
+from visplay.engine.journal import Journal
+from visplay.engine.sampling import encode
+from visplay.recipe import PoolSettings, Recipe, SamplingSettings
+from visplay.records import ImageRecord
+
+SIZES = ((84, 84), (56, 84), (84, 84), (112, 56))
+PROMPTS = ("What color is the large thing on the left of the small square?", "How many?", "What digit?", "How many?")
+ROWS = [Row(text, ImageRecord(str(i), "made", None, *SIZES[i]), source=i) for i, text in enumerate(PROMPTS)]
+
+
+def open_image(record: ImageRecord) -> Image.Image:
+    """Noise: every picture is another one."""
+    shape = (record.height, record.width, 3)
+    return Image.fromarray(np.random.default_rng(int(record.id)).integers(0, 256, shape, dtype=np.uint8))
+
+
+def recipe(**settings: Any) -> Recipe:
+    made = Recipe(pool=PoolSettings(min_tokens=4, max_tokens=64), sampling=SamplingSettings(batch=6))
+    made.grpo |= {"num_generations": 2, "learning_rate": 1e-3, "beta": 0.05, "save_steps": 2} | settings
+    return made
+
+
+def by_length(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+    return [Score(float(len(text)), {"letters": float(len(text))}) for text in completions]
+
+
+def train(start: Path, folder: Path, reward: Any = by_length, steps: int = 5, **changes: Any) -> None:
+    folder.mkdir(exist_ok=True)
+    wanted: dict[str, Any] = {"recipe": recipe(), "prompts_per_step": 3, "max_new_tokens": 6, "seed": 4}
+    wanted |= {"role": "reasoner", "steps": steps, "folder": folder, "open_image": open_image, "rows": ROWS} | changes
+    grpo.train(start, reward=reward, **wanted)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def written(folder: Path, name: str = "steps.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+def killed_at(call: int) -> Any:
+    """`by_length`, that dies when it is called for the given time."""
+    calls = iter(range(1, 100))
+
+    def reward(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+        if next(calls) == call:
+            raise Killed
+        return by_length(rows, completions)
+
+    return reward
+
+
+@pytest.fixture(scope="module")
+def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training of five steps that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(base, folder)
+    return folder
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(base: Path, whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(base, tmp_path, reward=killed_at(4))
+    assert [path.name for path in (tmp_path / "steps").glob("checkpoint-*")] == ["checkpoint-2"]
+    half_saved = tmp_path / "steps" / "unfinished" / "checkpoint-4"
+    half_saved.mkdir(parents=True)
+    (half_saved / "config.json").write_text("{")
+    with open(tmp_path / "steps.jsonl", "a") as file:
+        file.write('{"torn')
+    torch.rand(3), random.random()
+    train(base, tmp_path)
+    assert (tmp_path / "checkpoint" / "model.safetensors").read_bytes() == (
+        whole / "checkpoint" / "model.safetensors"
+    ).read_bytes()
+    assert (tmp_path / "steps.jsonl").read_text() == (whole / "steps.jsonl").read_text()
+    assert (tmp_path / "samples.jsonl").read_text() == (whole / "samples.jsonl").read_text()
+    assert not (tmp_path / "steps").exists()
+
+
+def test_a_killed_training_that_uses_completions_twice_goes_on_to_the_same_weights(base: Path, tmp_path: Path) -> None:
+    twice = recipe(num_iterations=2, save_steps=1)
+    train(base, tmp_path / "whole", recipe=twice)
+    with pytest.raises(Killed):  # in the rollouts for steps 5 and 6
+        train(base, tmp_path / "killed", recipe=twice, reward=killed_at(3))
+    assert [path.name for path in (tmp_path / "killed" / "steps").glob("checkpoint-*")] == ["checkpoint-4"]
+    train(base, tmp_path / "killed", recipe=twice)
+    whole, resumed = (weights(tmp_path / name / "checkpoint") for name in ("whole", "killed"))
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_training_killed_after_its_last_step_only_saves(base: Path, whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(base, tmp_path, reward=killed_at(5))
+    train(base, tmp_path, steps=4)
+    again = (tmp_path / "checkpoint" / "model.safetensors").stat().st_mtime_ns
+    train(base, tmp_path, steps=4)
+    assert (tmp_path / "checkpoint" / "model.safetensors").stat().st_mtime_ns == again
+    assert written(tmp_path) == written(whole)[:4]
+
+
+def test_training_changes_the_weights_and_keeps_the_rest_of_the_model(base: Path, whole: Path) -> None:
+    before, after = weights(base), weights(whole / "checkpoint")
+    assert before.keys() == after.keys()
+    assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("proj.weight"))
+    for name in ("generation_config.json", "chat_template.jinja", "tokenizer.json"):
+        assert (base / name).read_text() == (whole / "checkpoint" / name).read_text()
+    old, new = (json.loads((folder / "config.json").read_text()) for folder in (base, whole / "checkpoint"))
+    assert old["text_config"]["eos_token_id"] == new["text_config"]["eos_token_id"]
+
+
+def test_every_step_leaves_a_row_and_its_first_group(whole: Path) -> None:
+    rows, samples = written(whole), written(whole, "samples.jsonl")
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+    assert all(row["terms"]["letters"]["mean"] == pytest.approx(row["reward"]) for row in rows)
+    assert all(row["grad_norm"] > 0 and row["entropy"] > 0 and row["completion_tokens"] <= 6 for row in rows)
+    assert rows[0]["kl"] == pytest.approx(0, abs=1e-5) and rows[4]["kl"] > 1e-3
+    assert [(row["step"], row["image"]) for row in samples[:4]] == [(1, "0"), (1, "0"), (2, "3"), (2, "3")]
+    assert samples[0]["prompt"] == PROMPTS[0] and samples[0]["reward"] == len(samples[0]["completion"])
+
+
+def test_rows_are_taken_in_order_and_again_from_the_first(base: Path, tmp_path: Path) -> None:
+    seen, opened = [], []
+
+    def reward(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+        seen.append([row.source for row in rows])
+        opened.append("reward")
+        return by_length(rows, completions)
+
+    def watched(record: ImageRecord) -> Image.Image:
+        opened.append(record.id)
+        return open_image(record)
+
+    train(base, tmp_path, reward, steps=2, open_image=watched, recipe=recipe(per_device_train_batch_size=2))
+    assert seen == [[0, 0, 1, 1, 2, 2], [3, 3, 0, 0, 1, 1]]
+    assert opened == ["0", "1", "2", "reward", "3", "0", "1", "reward"]  # once a step, and not before its turn
+
+
+def test_a_frozen_vision_tower_keeps_its_weights(base: Path, tmp_path: Path) -> None:
+    frozen = recipe()
+    frozen.freeze_vision = True
+    train(base, tmp_path, steps=1, recipe=frozen)
+    before, after = weights(base), weights(tmp_path / "checkpoint")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and not any(name.startswith("visual.") for name in changed)
+    assert any(name.startswith("visual.") for name in before)
+
+
+def test_rewards_that_could_not_be_computed_teach_nothing(base: Path, tmp_path: Path) -> None:
+    train(base, tmp_path, lambda rows, texts: [Score(None)] * len(texts), steps=2, recipe=recipe(beta=0.0))
+    before, after = weights(base), weights(tmp_path / "checkpoint")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert [(row["reward"], row["unscored_share"]) for row in written(tmp_path)] == [(None, 1.0)] * 2
+
+
+def test_a_step_that_is_not_finite_stops_training_and_is_named(base: Path, tmp_path: Path) -> None:
+    def reward(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+        return [Score(3e38 * (-1) ** place) for place in range(len(completions))]
+
+    with pytest.raises(NonFiniteError, match="reasoner: step 1 has loss"):
+        train(base, tmp_path, reward, recipe=recipe(scale_rewards="none", save_steps=1))
+    assert not list((tmp_path / "steps").glob("checkpoint-*")) and not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"), [([Score(1.0)], "1 scores to 6"), ([Score(float("nan"))] * 6, "is nan")]
+)
+def test_impossible_scores_are_refused(base: Path, tmp_path: Path, scores: list[Score], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(base, tmp_path, lambda rows, texts: scores, steps=1)
+
+
+def test_no_rows_to_train_on_is_an_error(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no rows to train the reasoner on"):
+        train(base, tmp_path, rows=[])
+
+
+class Step:
+    """One rollout of TRL's trainer, and what its loss is computed from."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+        trainer.model.train()
+        trainer.current_gradient_accumulation_steps = 1
+        self.generator_logits: list[torch.Tensor] = []
+        hook = trainer.model.lm_head.register_forward_hook(
+            lambda module, inputs, logits: self.generator_logits.append(logits[:, -1])
+        )
+        self.inputs = trainer._generate_and_score_completions(trainer.examples([0, 0, 1, 1, 2, 2]))
+        hook.remove()
+        self.inputs["advantages"] = torch.tensor([1.0, -0.5, 0.7, -1.0, 0.2, -0.4])
+
+    def loss(self, **changes: Any) -> float:
+        return self.trainer._compute_loss(self.trainer.model, self.inputs | changes).item()
+
+    def log_probs(self, order: Sequence[int] = range(6)) -> torch.Tensor:
+        """Log-probability of each completion token (len(order), longest), 0 behind the end."""
+        inputs = self.inputs
+        patches = torch.split(inputs["pixel_values"], inputs["image_grid_thw"].prod(-1).tolist())
+        chosen = list(order)
+        prompt, completion = inputs["prompt_ids"][chosen], inputs["completion_ids"][chosen]
+        mask = inputs["completion_mask"][chosen]
+        with torch.no_grad():
+            found = self.trainer._get_per_token_logps_and_entropies(
+                self.trainer.model,
+                torch.cat([prompt, completion], 1),
+                torch.cat([inputs["prompt_mask"][chosen], mask], 1),
+                completion.shape[1],
+                pixel_values=torch.cat([patches[i] for i in chosen]),
+                image_grid_thw=inputs["image_grid_thw"][chosen],
+                num_images=[1] * len(chosen),
+                mm_token_type_ids=inputs["mm_token_type_ids"][chosen],
+            )[0]
+        return found * mask
+
+
+@pytest.fixture(scope="module")
+def step(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Step]:
+    folder = tmp_path_factory.mktemp("step")
+    config = grpo.settings(recipe(), 1, 3, 6, 0, folder)
+    journal = Journal(folder, "reasoner", 1, 2)
+    yield Step(grpo.Trainer(base, ROWS, by_length, recipe(), config, journal, open_image))
+    journal.close()
+
+
+def test_other_images_give_another_loss(step: Step) -> None:
+    patches = list(torch.split(step.inputs["pixel_values"], step.inputs["image_grid_thw"].prod(-1).tolist()))
+    patches[0], patches[4] = patches[4], patches[0]  # both 84 x 84
+    assert step.loss() == step.loss()
+    assert abs(step.loss(pixel_values=torch.cat(patches)) - step.loss()) > 1e-3
+
+
+def test_the_order_of_a_batch_is_the_order_of_its_log_probabilities(step: Step) -> None:
+    order = [4, 1, 5, 0, 3, 2]
+    assert torch.allclose(step.log_probs(order), step.log_probs()[order], atol=1e-4)
+    assert not torch.allclose(step.log_probs(order), step.log_probs(), atol=1e-1)
+
+
+def test_a_completion_has_the_same_log_probabilities_alone_as_beside_longer_prompts(step: Step) -> None:
+    assert step.inputs["prompt_mask"].min() == 0
+    for row in range(6):
+        assert torch.allclose(step.log_probs([row]), step.log_probs()[row : row + 1], atol=1e-4)
+
+
+def test_generator_and_trainer_agree_on_every_token(step: Step) -> None:
+    logits = torch.stack(step.generator_logits[1:])  # (tokens, rows, vocabulary); the first call reads the prompts
+    ids, mask = step.inputs["completion_ids"], step.inputs["completion_mask"]
+    generated = logits.log_softmax(-1).gather(-1, ids.T[..., None])[..., 0].T * mask
+    assert torch.allclose(generated, step.log_probs(), atol=1e-4)
+
+
+def test_rollouts_read_the_prompt_that_the_sampler_reads_and_the_trainer_trains_on(step: Step) -> None:
+    inputs, processor = step.inputs, step.trainer.processing_class
+    for row, source in enumerate((0, 0, 1, 1, 2, 2)):
+        image = open_image(ROWS[source].image)
+        ids = inputs["prompt_ids"][row][inputs["prompt_mask"][row].bool()]
+        assert ids.tolist() == encode(processor, [(image, PROMPTS[source])])["input_ids"][0].tolist()
+        message = [
+            {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": PROMPTS[source]}]}
+        ]
+        stock, _, _ = step.trainer._tokenize_prompts([message])
+        assert ids.tolist() == stock[0]
+
+
+def test_rollouts_contain_no_token_that_stands_for_an_image(step: Step) -> None:
+    tokenizer = step.trainer.processing_class.tokenizer
+    marks = tokenizer.convert_tokens_to_ids(["<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|video_pad|>"])
+
+    def wanted(module: torch.nn.Module, inputs: Any, logits: torch.Tensor) -> torch.Tensor:
+        logits[..., marks] += 1000
+        return logits
+
+    handle = step.trainer.model.lm_head.register_forward_hook(wanted)
+    rolled = step.trainer._generate_and_score_completions(step.trainer.examples([0, 0, 1, 1, 2, 2]))
+    handle.remove()
+    assert not torch.isin(rolled["completion_ids"], torch.tensor(marks)).any()

@@ -1,0 +1,141 @@
+"""Sampling: what comes back is what the model itself would write, for each request, repeatably."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from visplay.engine.models import ModelError
+from visplay.engine.sampling import Completion, Request, Sampler, encode
+from visplay.recipe import PoolSettings, SamplingSettings
+
+POOL = PoolSettings(min_tokens=4, max_tokens=64)
+
+
+@pytest.fixture(scope="module")
+def sampler(base: Path) -> Sampler:
+    return Sampler(base, POOL, SamplingSettings(batch=6))
+
+
+def picture(seed: int, width: int = 84, height: int = 84) -> Image.Image:
+    """Noise: every picture is another one."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+REQUESTS: list[Request] = [
+    (picture(0), "What color is the large thing on the left of the small square?"),
+    (picture(1, 56, 84), "How many?"),
+    (picture(2), "Is there a red thing?"),
+    (picture(3, 112, 56), "What digit is at the top?"),
+    (picture(4), "How many?"),
+]
+
+
+def raise_logits(sampler: Sampler, *tokens: str) -> Any:
+    """Make the model want some tokens above all others, until the handle is removed."""
+    ids = sampler.processor.tokenizer.convert_tokens_to_ids(list(tokens))
+
+    def wanted(module: torch.nn.Module, inputs: Any, logits: torch.Tensor) -> torch.Tensor:
+        logits[..., ids] += 1000
+        return logits
+
+    return sampler.model.lm_head.register_forward_hook(wanted)
+
+
+def test_each_request_gets_what_the_model_writes_for_it_alone(sampler: Sampler) -> None:
+    together = sampler.sample(REQUESTS, n=1, max_new_tokens=12, seed=0, greedy=True)
+    alone = [sampler.sample([request], n=1, max_new_tokens=12, seed=0, greedy=True)[0] for request in REQUESTS]
+    assert together == alone
+    assert len({completion.text for (completion,) in together}) == len(REQUESTS)
+
+
+def test_reading_a_prompt_once_for_all_its_samples_changes_nothing(sampler: Sampler) -> None:
+    (completion,) = sampler.sample(REQUESTS[:1], n=1, max_new_tokens=12, seed=0, greedy=True)[0]
+    inputs = encode(sampler.processor, REQUESTS[:1])
+    stock = sampler.model.generate(**inputs, do_sample=False, max_new_tokens=12)[0, inputs["input_ids"].shape[1] :]
+    assert completion.text == sampler.processor.decode(stock, skip_special_tokens=True)
+
+
+def test_the_picture_decides_what_is_written(sampler: Sampler) -> None:
+    question = "What color is it?"
+    first, second = sampler.sample([(picture(5), question), (picture(6), question)], 1, 12, seed=0, greedy=True)
+    assert first != second
+
+
+def test_there_are_n_samples_of_each_request_also_when_n_exceeds_the_batch(sampler: Sampler) -> None:
+    answers = sampler.sample(REQUESTS[:3], n=8, max_new_tokens=4, seed=0)
+    assert [len(answer) for answer in answers] == [8, 8, 8]
+    assert all(len(set(answer)) > 1 for answer in answers)
+
+
+def test_a_seed_fixes_the_samples_and_the_global_random_state_neither_matters_nor_moves(sampler: Sampler) -> None:
+    torch.manual_seed(1)
+    first = sampler.sample(REQUESTS, n=3, max_new_tokens=6, seed=7)
+    drawn = torch.rand(2), random.random()
+    torch.manual_seed(1)
+    random.seed(5)
+    assert torch.equal(torch.rand(2), drawn[0])
+    assert sampler.sample(REQUESTS, n=3, max_new_tokens=6, seed=7) == first
+    assert sampler.sample(REQUESTS, n=3, max_new_tokens=6, seed=8) != first
+
+
+def test_samples_follow_the_models_probabilities_at_the_given_temperature(sampler: Sampler) -> None:
+    (answers,) = sampler.sample(REQUESTS[:1], n=2000, max_new_tokens=1, seed=0, temperature=2.0)
+    logits = sampler.model(**encode(sampler.processor, REQUESTS[:1])).logits[0, -1].detach()
+    shares = (logits / 2.0).softmax(-1)
+    token = int(shares.argmax())
+    expected = float(shares[token])
+    found = Counter(answer.text for answer in answers)[sampler.processor.decode([token])] / 2000
+    assert 0.01 < expected < 0.9
+    assert abs(found - expected) < 4 * (expected * (1 - expected) / 2000) ** 0.5
+
+
+def test_settings_that_came_with_the_model_do_not_shape_the_samples(base: Path) -> None:
+    plain, bent = (Sampler(base, POOL, SamplingSettings()) for _ in range(2))
+    bent.model.generation_config.update(top_k=1, repetition_penalty=5.0, temperature=0.1, top_p=0.1, do_sample=False)
+    assert plain.sample(REQUESTS, 4, 6, seed=0) == bent.sample(REQUESTS, 4, 6, seed=0)
+
+
+def test_a_completion_that_ends_is_not_truncated_and_shows_no_special_token(sampler: Sampler) -> None:
+    handle = raise_logits(sampler, "<|im_end|>")
+    ended = sampler.sample(REQUESTS[:1], n=2, max_new_tokens=4, seed=0)
+    handle.remove()
+    handle = raise_logits(sampler, "Ġred")
+    cut = sampler.sample(REQUESTS[:1], n=1, max_new_tokens=3, seed=0)
+    handle.remove()
+    assert ended == [[Completion("", truncated=False)] * 2]
+    assert cut == [[Completion(" red red red", truncated=True)]]
+
+
+def test_tokens_that_stand_for_images_are_never_written(sampler: Sampler) -> None:
+    marks = ["<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|video_pad|>"]
+    handle = raise_logits(sampler, *marks)
+    wanted = sampler.model(**encode(sampler.processor, REQUESTS[:1])).logits[0, -1].argmax()
+    assert sampler.processor.tokenizer.convert_ids_to_tokens(int(wanted)) in marks
+    (answers,) = sampler.sample(REQUESTS[:1], n=8, max_new_tokens=4, seed=0)
+    handle.remove()
+    assert all(answer.text for answer in answers)
+
+
+def test_a_model_in_training_is_in_training_afterwards(sampler: Sampler) -> None:
+    sampler.model.train()
+    sampler.sample(REQUESTS[:1], n=1, max_new_tokens=1, seed=0)
+    assert sampler.model.training
+    sampler.model.eval()
+
+
+def test_several_greedy_completions_are_refused(sampler: Sampler) -> None:
+    with pytest.raises(ValueError, match="n = 3"):
+        sampler.sample(REQUESTS, n=3, max_new_tokens=1, seed=0, greedy=True)
+
+
+def test_an_engine_that_is_not_there_is_named(base: Path) -> None:
+    with pytest.raises(ModelError, match="'vllm'"):
+        Sampler(base, POOL, SamplingSettings(engine="vllm"))
