@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -45,6 +45,8 @@ SPECIAL = (
 )
 MARKS = ("<type>", "</type>", "<question>", "</question>", "<answer>", "</answer>", "<think>", "</think>", "\\boxed{")
 ASK_PROMPT = "Ask a question."
+ALIGN_WEIGHT = 0.2  # of alignment while language is taught, which would otherwise undo it
+_INIT = 0.08  # about 1 / sqrt(width); the usual 0.02 suits wide models, and leaves narrow attention near uniform
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{%- if loop.first and message.role != 'system' -%}"
@@ -93,7 +95,10 @@ def new_base(folder: Path, seed: int = 0) -> None:
 def _tokenizer() -> Qwen2Tokenizer:
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(_regex(), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     learner.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -108,12 +113,6 @@ def _tokenizer() -> Qwen2Tokenizer:
     tokenizer.eos_token = "<|im_end|>"
     tokenizer.pad_token = "<|endoftext|>"
     return tokenizer
-
-
-def _regex() -> object:
-    from tokenizers import Regex
-
-    return Regex(PRETOKENIZE_REGEX)
 
 
 def _sentences() -> list[str]:
@@ -137,6 +136,7 @@ def _config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
         text_config={
             "vocab_size": len(tokenizer),
             "hidden_size": 128,
+            "initializer_range": _INIT,
             "intermediate_size": 384,
             "num_hidden_layers": 4,
             "num_attention_heads": 4,
@@ -185,7 +185,8 @@ def pretrain(folder: Path, schedule: Schedule) -> None:
     processor = Qwen2_5_VLProcessor.from_pretrained(folder)
     corpus = Corpus(processor, schedule)
     began = time.monotonic()
-    losses = {"align": _align(model, processor, corpus, schedule), "teach": _teach(model, corpus, schedule)}
+    words = Words(processor.tokenizer)
+    losses = {"align": _align(model, corpus, words, schedule), "teach": _teach(model, corpus, words, schedule)}
     model.to(torch.bfloat16).save_pretrained(folder)
     facts = {"schedule": vars(schedule), "seconds": round(time.monotonic() - began), "losses": losses}
     (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -233,22 +234,17 @@ class Lesson(NamedTuple):
     completion: list[int]
 
 
-def _align(
-    model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor, corpus: Corpus, schedule: Schedule
-) -> float:
-    """Classify each visual token against word embeddings, cosine logits; keep its norm near a word's."""
-    words = _Words(processor.tokenizer)
+def _align(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, words: Words, schedule: Schedule) -> float:
+    """Classify visual tokens before any language is taught."""
     rng = np.random.default_rng([schedule.seed, 1])
     parameters = [*model.model.visual.parameters(), model.get_input_embeddings().weight]
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01)
-    norm = float(model.get_input_embeddings().weight.norm(dim=-1).mean())
     running = 0.0
     for step in range(schedule.align_rounds):
         _set_rate(optimizer, schedule.learning_rate, step, schedule.align_rounds)
         chosen = rng.integers(schedule.images, size=4 * schedule.images_per_round)
-        visual = _visual(model, corpus.patches(chosen)).view(-1, 128)
+        visual = _visual(model, corpus.patches(chosen))
         loss = words.loss(visual, model.get_input_embeddings().weight, [corpus.scenes[i] for i in chosen])
-        loss = loss + 0.1 * (visual.norm(dim=-1) / norm - 1).square().mean()
         _step(optimizer, loss, parameters)
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
         if step % 100 == 0:
@@ -256,7 +252,7 @@ def _align(
     return running
 
 
-class _Words:
+class Words:
     """The classes of a visual token: a word for each attribute of the cell it stands on; "none" for an empty cell."""
 
     def __init__(self, tokenizer: Qwen2Tokenizer) -> None:
@@ -268,9 +264,15 @@ class _Words:
         ]
 
     def loss(self, visual: torch.Tensor, embeddings: torch.Tensor, batch: list[scenes.Scene]) -> torch.Tensor:
-        directions = torch.nn.functional.normalize(visual, dim=-1)
+        """Cross-entropy summed over the attributes, by cosine; and visual norms held near those of words.
+
+        Left free, visual tokens outgrow words many times over, and the text layers cannot write into them.
+        """
+        tokens = visual.flatten(0, 1)
+        directions = torch.nn.functional.normalize(tokens, dim=-1)
         labels = torch.tensor([self._labels(scene, cell) for scene in batch for cell in range(9)])
-        total = visual.new_zeros(())
+        length = embeddings.detach().norm(dim=-1).mean()
+        total = (tokens.norm(dim=-1) / length - 1).square().mean()
         for axis, ids in enumerate(self.ids):
             logits = 12 * directions @ torch.nn.functional.normalize(embeddings[ids], dim=-1).T
             total = total + torch.nn.functional.cross_entropy(logits, labels[:, axis])
@@ -283,8 +285,8 @@ class _Words:
         return [row, column, *(axis.index(value) for axis, value in zip(self.axes[2:], attributes, strict=True))]
 
 
-def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: Schedule) -> float:
-    """Language-model loss on completions; an image and what precedes the question run once for all its lessons."""
+def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, words: Words, schedule: Schedule) -> float:
+    """Language-model loss on completions, alignment kept; an image runs once for all its lessons."""
     rng = np.random.default_rng([schedule.seed, 2])
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01)
@@ -294,8 +296,10 @@ def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: 
         chosen = rng.integers(schedule.images, size=schedule.images_per_round)
         lessons = [[corpus.lesson(corpus.scenes[i], rng) for _ in range(schedule.questions_per_image)] for i in chosen]
         batch = _pack(corpus.before, lessons)
-        loss = _completion_loss(model, _visual(model, corpus.patches(chosen)), batch)
-        _step(optimizer, loss, parameters)
+        visual = _visual(model, corpus.patches(chosen))
+        loss = _completion_loss(model, visual, batch)
+        aligned = words.loss(visual, model.get_input_embeddings().weight, [corpus.scenes[i] for i in chosen])
+        _step(optimizer, loss + ALIGN_WEIGHT * aligned, parameters)
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
         if step % 100 == 0:
             log.info("teach %d/%d loss %.3f", step, schedule.rounds, running)

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from visplay.engine.sampling import Sampler
 from visplay.evaluation.accuracy import accuracy
 from visplay.evaluation.statistics import paired_difference
 from visplay.labels import silver
+from visplay.labels.answers import boxed
 from visplay.recipe import PoolSettings, Recipe
 from visplay.records import ImageRecord, SilverAnswer, image_record, question, read_jsonl, silver_answer, write_jsonl
 from visplay.report import ScoreRow
@@ -170,13 +171,18 @@ def _measure(run: Run, recipe: Recipe, judged: str) -> dict[str, Any]:
     settings = recipe.evaluation
     items = heldout_items(cast(scenes.Split, settings.split), settings.questions)
     asked = [(item.image(), item.question) for item in items]
-    sampler = _sampler(run, recipe, judged)
-    greedy = reasoner.answer(sampler, asked, recipe, 0, greedy=True, progress="held-out")
-    drawn = reasoner.answer(
-        sampler, asked[: settings.sampled_questions], recipe, 0, settings.samples, progress="samples"
-    )
-    measured = accuracy(items, [answers[0] for answers in greedy], drawn)
-    return dataclasses.asdict(measured)
+    complete = partial(reasoner.complete, _sampler(run, recipe, judged), recipe=recipe, seed=0)
+    free = [texts[0] for texts in complete(asked, greedy=True, progress="held-out")]
+    drawn = complete(asked[: settings.sampled_questions], n=settings.samples, progress="held-out samples")
+    # Forbidding the short cut changes only the completions that took it.
+    short = [i for i, text in enumerate(free) if not reasoner.reasons(text)]
+    forced = complete([asked[i] for i in short], greedy=True, must_reason=True)
+    reasoned = dict(enumerate(free)) | {i: texts[0] for i, texts in zip(short, forced, strict=True)}
+    measured = accuracy(items, [*map(boxed, free)], [[*map(boxed, texts)] for texts in drawn])
+    return dataclasses.asdict(measured) | {
+        "greedy_reasoned": accuracy(items, [*map(boxed, reasoned.values())], []).greedy,
+        "short_cut_share": len(short) / len(items),
+    }
 
 
 def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) -> dict[str, Any]:

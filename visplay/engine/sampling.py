@@ -61,33 +61,37 @@ class Sampler:
         temperature: float | None = None,
         top_p: float | None = None,
         greedy: bool = False,
+        begin: str = "",
+        not_next: str = "",
         progress: str | None = None,
     ) -> list[list[Completion]]:
         """n completions of each request, in the order of the requests.
 
         The same requests, settings and seed give the same completions, whatever the global random state, which is left
-        as it was. `temperature` and `top_p` None are the recipe's. `progress` names a progress bar on a terminal.
+        as it was. `temperature` and `top_p` None are the recipe's. `begin` is written for the model, which goes on from
+        it, though not with the first token of `not_next`. `progress` names a progress bar on a terminal.
         """
         if greedy and n != 1:
             raise ValueError(f"n = {n} greedy completions would all be equal; use n=1")
         config = self._config(max_new_tokens, temperature, top_p, greedy)
+        config.begin_suppress_tokens = self.processor.tokenizer(not_next).input_ids[:1] or None
         answers: list[list[Completion]] = [[] for _ in requests]
         with tqdm(total=len(requests), desc=progress, unit="prompt", disable=None if progress else True) as bar:
             for number, batch in enumerate(self._batches(requests, n)):
                 chosen = [requests[i] for i in batch]
                 with _own_randomness(f"{seed}/{number}", self.model.device):
-                    written = self._complete(chosen, n, config)
+                    written = self._complete(chosen, n, config, begin)
                 for position, index in enumerate(batch):
                     answers[index] = written[position * n : (position + 1) * n]
                 bar.update(len(batch))
         return answers
 
-    def _complete(self, requests: Sequence[Request], n: int, config: GenerationConfig) -> list[Completion]:
-        inputs = encode(self.processor, requests)
+    def _complete(self, requests: Sequence[Request], n: int, config: GenerationConfig, begin: str) -> list[Completion]:
+        inputs = encode(self.processor, requests, begin)
         written = generate(self.model, inputs, [n] * len(requests), config)
         texts = self.processor.batch_decode(written, skip_special_tokens=True)
         ends = set(config.eos_token_id)
-        return [Completion(text, ids[-1] not in ends) for text, ids in zip(texts, written, strict=True)]
+        return [Completion(begin + text, ids[-1] not in ends) for text, ids in zip(texts, written, strict=True)]
 
     def _batches(self, requests: Sequence[Request], n: int) -> Iterator[list[int]]:
         """Positions of requests that are decoded together: of similar length, so that little is padded."""
@@ -116,12 +120,13 @@ class Sampler:
         )
 
 
-def encode(processor: ProcessorMixin, requests: Sequence[Request]) -> dict[str, torch.Tensor]:
-    """Model inputs of the rendered chat prompts, image before text, padded on the left."""
+def encode(processor: ProcessorMixin, requests: Sequence[Request], begin: str = "") -> dict[str, torch.Tensor]:
+    """Model inputs of the rendered chat prompts, image before text, each answer begun; padded on the left."""
     chats = [
         [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}] for _, prompt in requests
     ]
     texts = processor.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
+    texts = [text + begin for text in texts]
     images = [picture.open() if isinstance(picture, PoolImage) else picture for picture, _ in requests]
     return dict(processor(text=texts, images=images, padding=True, return_tensors="pt"))
 

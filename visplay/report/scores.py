@@ -24,9 +24,10 @@ class ScoreRow:
     `iteration` 0 is the base. `greedy`, `one_sample`, `majority` (of 10, or the recipe's number) and `by_family`
     (greedy) are on held-out questions; `gain` is greedy minus the base's over the same questions. The rest is about the
     questions that this checkpoint was trained on: `silver_accuracy` is the share of the *kept* silver answers that are
-    true; `well_posed_accuracy` leaves out questions that have no true answer (`ill_posed_share`) or that the world cannot
-    read (`outside_grammar_share`). `mean_confidence` and `distinct_questions` are over all candidates; `dropped` counts
-    by reason; `unparsed` counts greedy answers on held-out questions.
+    true; `well_posed_accuracy` leaves out questions that have no true answer (`ill_posed_share`) or that the world
+    cannot read (`outside_grammar_share`). `mean_confidence` and `distinct_questions` are over all candidates;
+    `dropped` counts by reason. `unparsed` counts greedy answers on held-out questions; `short_cut_share` is the share
+    of them given without any reasoning, and `greedy_reasoned` the accuracy when that is forbidden.
     Raises ValueError when a candidate is unaccounted for.
     """
 
@@ -46,6 +47,8 @@ class ScoreRow:
     mean_confidence: float | None = None
     distinct_questions: int | None = None
     unparsed: int | None = None
+    greedy_reasoned: float | None = None
+    short_cut_share: float | None = None
     well_posed_accuracy: float | None = None
     ill_posed_share: float | None = None
     outside_grammar_share: float | None = None

@@ -1,6 +1,6 @@
 """The Reasoner: sees one image and one question, thinks, and answers in a box.
 
-Its prompt, its reward and its verbs: `answer` questions, `vote` on them, `train` on silver answers.
+Its prompt, its reward and its verbs: `complete` a question, `vote` on them, `train` on silver answers.
 """
 
 from __future__ import annotations
@@ -29,19 +29,35 @@ def render(question: Question, prompt: str | None = None) -> str:
     return (prompt or PROMPT).replace("{question}", question.text)
 
 
-def answer(
+def complete(
     sampler: Sampler,
     asked: Sequence[tuple[Picture, Question]],
     recipe: Recipe,
     seed: int,
+    *,
     n: int = 1,
     greedy: bool = False,
+    must_reason: bool = False,
     progress: str | None = None,
-) -> list[list[str | None]]:
-    """n answers to each question as written in the box; None where there is no box."""
-    requests = [(image, render(question, recipe.reasoner.prompt)) for image, question in asked]
-    drawn = sampler.sample(requests, n, recipe.reasoner.max_new_tokens, seed, greedy=greedy, progress=progress)
-    return [[boxed(completion.text) for completion in completions] for completions in drawn]
+) -> list[list[str]]:
+    """n completions for each question. `must_reason` forbids answering before anything was thought; only to measure."""
+    drawn = sampler.sample(
+        [(picture, render(question, recipe.reasoner.prompt)) for picture, question in asked],
+        n,
+        recipe.reasoner.max_new_tokens,
+        seed,
+        greedy=greedy,
+        begin="<think>" if must_reason else "",
+        not_next="</think>" if must_reason else "",
+        progress=progress,
+    )
+    return [[completion.text for completion in completions] for completions in drawn]
+
+
+def reasons(completion: str) -> bool:
+    """Whether anything is thought before the answer."""
+    thought, end, _ = completion.partition("</think>")
+    return bool(end and thought.rpartition("<think>")[2].strip())
 
 
 def vote(
@@ -52,10 +68,10 @@ def vote(
     progress: str | None = None,
 ) -> list[Ballot]:
     """The recipe's number of votes on each question; the same for the Questioner's reward and for silver answers."""
-    answers = answer(sampler, asked, recipe, seed, n=recipe.labels.votes, progress=progress)
+    drawn = complete(sampler, asked, recipe, seed, n=recipe.labels.votes, progress=progress)
     return [
-        count(votes, question, recipe.labels.confidence_over)
-        for votes, (_, question) in zip(answers, asked, strict=True)
+        count([boxed(text) for text in completions], question, recipe.labels.confidence_over)
+        for completions, (_, question) in zip(drawn, asked, strict=True)
     ]
 
 
