@@ -64,6 +64,8 @@ def pool(run: Run, recipe: Recipe) -> LoadedPool:
         settings = dataclasses.replace(settings, source=str(rendered / "images"))
     listed = run.stage(0, "pool", lambda folder: _list_pool(folder, settings), {"source": recipe.pool.source})
     records = tuple(image_record(row) for row in read_jsonl(listed / "pool.jsonl"))
+    if settings.source != recipe.pool.source:  # rendered images move with the run directory
+        records = tuple(dataclasses.replace(r, source=str(Path(settings.source, Path(r.source).name))) for r in records)
     fingerprint = images.fingerprint(records)
     run.fingerprint("images", fingerprint)
     return LoadedPool(records, settings, fingerprint)
