@@ -9,6 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from pathlib import Path
 
 import pytest
+from small_loop import Loop, evolve_by_tool
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 weights.mul_(4)
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
+    """Two iterations of the smallest loop, run by the tool without an interruption."""
+    return evolve_by_tool(tmp_path_factory.mktemp("loop") / "run")
