@@ -6,13 +6,18 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 done; 2 recipe, pool or run directory cannot be used; 130 or 143 stopped by signal."""
+    """Returns the exit status of `guarded`."""
     chosen = _parser().parse_intermixed_args(arguments)
+    return guarded(lambda: _run(chosen))
+
+
+def guarded(work: Callable[[], None]) -> int:
+    """Exit status of `work`: 0 done; 2 recipe, pool or run directory cannot be used; 130 or 143 stopped by signal."""
     _configure_logging()
     # Imported this late so that --help answers at once.
     from visplay.recipe import RecipeError
@@ -22,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         with stop_signals():
-            _run(chosen)
+            work()
     except (RecipeError, PoolError, RunError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -45,7 +45,6 @@ SPECIAL = (
 )
 MARKS = ("<type>", "</type>", "<question>", "</question>", "<answer>", "</answer>", "<think>", "</think>", "\\boxed{")
 ASK_PROMPT = "Ask a question."
-ALIGN_WEIGHT = 0.2  # of alignment while language is taught, which would otherwise undo it
 _INIT = 0.08  # about 1 / sqrt(width); the usual 0.02 suits wide models, and leaves narrow attention near uniform
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
@@ -186,7 +185,7 @@ def pretrain(folder: Path, schedule: Schedule) -> None:
     corpus = Corpus(processor, schedule)
     began = time.monotonic()
     words = Words(processor.tokenizer)
-    losses = {"align": _align(model, corpus, words, schedule), "teach": _teach(model, corpus, words, schedule)}
+    losses = {"align": _align(model, corpus, words, schedule), "teach": _teach(model, corpus, schedule)}
     model.to(torch.bfloat16).save_pretrained(folder)
     facts = {"schedule": vars(schedule), "seconds": round(time.monotonic() - began), "losses": losses}
     (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -285,25 +284,30 @@ class Words:
         return [row, column, *(axis.index(value) for axis, value in zip(self.axes[2:], attributes, strict=True))]
 
 
-def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, words: Words, schedule: Schedule) -> float:
-    """Language-model loss on completions, alignment kept; an image runs once for all its lessons."""
+def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: Schedule) -> float:
+    """Language-model loss on completions; the vision tower stays as it was aligned, and runs once per image."""
     rng = np.random.default_rng([schedule.seed, 2])
-    parameters = list(model.parameters())
+    visual = _all_visual(model, corpus)
+    parameters = list(model.model.language_model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01)
     running = 0.0
     for step in range(schedule.rounds):
         _set_rate(optimizer, schedule.learning_rate, step, schedule.rounds)
         chosen = rng.integers(schedule.images, size=schedule.images_per_round)
         lessons = [[corpus.lesson(corpus.scenes[i], rng) for _ in range(schedule.questions_per_image)] for i in chosen]
-        batch = _pack(corpus.before, lessons)
-        visual = _visual(model, corpus.patches(chosen))
-        loss = _completion_loss(model, visual, batch)
-        aligned = words.loss(visual, model.get_input_embeddings().weight, [corpus.scenes[i] for i in chosen])
-        _step(optimizer, loss + ALIGN_WEIGHT * aligned, parameters)
+        loss = _completion_loss(model, visual[chosen], _pack(corpus.before, lessons))
+        _step(optimizer, loss, parameters)
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
         if step % 100 == 0:
             log.info("teach %d/%d loss %.3f", step, schedule.rounds, running)
     return running
+
+
+def _all_visual(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus) -> torch.Tensor:
+    """The visual tokens of every image of the corpus, without a graph."""
+    with torch.no_grad():
+        parts = np.array_split(np.arange(len(corpus.scenes)), max(1, len(corpus.scenes) // 200))
+        return torch.cat([_visual(model, corpus.patches(part)) for part in parts])
 
 
 def _visual(model: Qwen2_5_VLForConditionalGeneration, patches: dict[str, torch.Tensor]) -> torch.Tensor:

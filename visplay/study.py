@@ -1,0 +1,106 @@
+"""The gain, and what of it the labels are worth: the loop against two controls, over several seeds.
+
+    silver     the loop as it is
+    shuffled   the kept rows with their silver answers dealt out anew among questions of the same type
+    true       the kept rows with the world's true answers: the ceiling of what better labels could bring
+
+Controls stand outside the loop: they hand `evolve` a function that replaces answers before the Reasoner is trained. A
+run that is there already is not run again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from visplay.evolve import evolve
+from visplay.recipe import Recipe
+from visplay.records import SilverAnswer
+from visplay.worlds.audit import true_answer
+from visplay.worlds.scenes import Scene
+
+SceneOf = Callable[[str], Scene]
+OUTSIDE = "outside grammar"  # why a control drops a row: the world cannot answer its question
+
+
+def shuffled(rows: Sequence[SilverAnswer], _: SceneOf) -> list[SilverAnswer]:
+    """Kept rows with the silver answers of their type permuted at random, yes/no apart from lettered options."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for i, row in enumerate(rows):
+        if row.dropped is None and row.question is not None:
+            groups.setdefault((row.question.type, len(row.question.choices)), []).append(i)
+    answers: dict[int, int] = {}
+    for group in groups.values():
+        answers |= dict(zip(group, random.Random(0).sample(group, len(group)), strict=True))
+    return [_with_answer(row, _answer(rows[answers[i]])) if i in answers else row for i, row in enumerate(rows)]
+
+
+def true(rows: Sequence[SilverAnswer], scene_of: SceneOf) -> list[SilverAnswer]:
+    """Kept rows with true answers; an ill-posed question is to be called unanswerable."""
+    return [_with_truth(row, scene_of) if row.dropped is None else row for row in rows]
+
+
+ARMS: Mapping[str, Callable[[Sequence[SilverAnswer], SceneOf], list[SilverAnswer]] | None] = {
+    "silver": None,
+    "shuffled": shuffled,
+    "true": true,
+}
+
+
+def run_arm(recipe: Recipe, arm: str, seed: int, folder: Path) -> None:
+    """One run of one arm in folder/ARM_SEED."""
+    evolve(dataclasses.replace(recipe, seed=seed), folder / f"{arm}_{seed}", ARMS[arm])
+
+
+def table(folder: Path) -> str:
+    """A Markdown table of all finished runs in `folder`: greedy accuracy in %, mean and spread over the seeds."""
+    lines = [
+        "| labels | seeds | base | each iteration | gain | gain, short cut forbidden | one sample | majority of n |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for arm in ARMS:
+        runs = [json.loads(path.read_text())["rows"] for path in sorted(folder.glob(f"{arm}_*/scores.json"))]
+        if runs:
+            lines.append(f"| {arm} | {len(runs)} | " + " | ".join(_columns(runs)) + " |")
+    return "\n".join(lines)
+
+
+def _columns(runs: list[list[dict[str, Any]]]) -> list[str]:
+    def change(name: str) -> str:
+        return _spread([run[-1][name] - run[0][name] for run in runs], signed=True)
+
+    iterations = range(1, min(len(run) for run in runs))
+    return [
+        _spread([run[0]["greedy"] for run in runs]),
+        ", ".join(_spread([run[k]["greedy"] for run in runs]) for k in iterations),
+        change("greedy"),
+        change("greedy_reasoned"),
+        change("one_sample"),
+        change("majority"),
+    ]
+
+
+def _spread(shares: Sequence[float], signed: bool = False) -> str:
+    mean = f"{100 * fmean(shares):{'+' if signed else ''}.1f}"
+    return mean if len(shares) < 2 else f"{mean} ± {100 * stdev(shares):.1f}"
+
+
+def _with_truth(row: SilverAnswer, scene_of: SceneOf) -> SilverAnswer:
+    assert row.question is not None
+    answer = true_answer(row.question, scene_of(row.image_id))
+    return dataclasses.replace(row, dropped=OUTSIDE) if answer is None else _with_answer(row, answer)
+
+
+def _with_answer(row: SilverAnswer, answer: str) -> SilverAnswer:
+    assert row.ballot is not None
+    return dataclasses.replace(row, ballot=dataclasses.replace(row.ballot, answer=answer))
+
+
+def _answer(row: SilverAnswer) -> str:
+    assert row.ballot is not None and row.ballot.answer is not None
+    return row.ballot.answer
