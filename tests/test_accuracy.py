@@ -16,9 +16,11 @@ WHERE = Known(
 
 
 def test_one_half_right_by_hand() -> None:
-    assert accuracy([COLOR, COUNT, EXISTS, WHERE], ["Red.", "4", None, "(B)"], []) == Accuracy(
+    score = accuracy([COLOR, COUNT, EXISTS, WHERE], ["Red.", "4", None, "(B)"], [])
+    assert score.greedy_interval == pytest.approx((0.150, 0.850), abs=5e-4)  # Wilson, 2 of 4
+    assert score == Accuracy(
         greedy=0.5,
-        greedy_interval=(pytest.approx(0.150, abs=5e-4), pytest.approx(0.850, abs=5e-4)),  # Wilson, 2 of 4
+        greedy_interval=score.greedy_interval,
         by_family={"color": 1.0, "count": 0.0, "exists": 0.0, "choice": 1.0},
         unparsed=1,
         correct=(True, False, False, True),
@@ -48,7 +50,10 @@ def test_what_cannot_be_answered_must_be_called_so() -> None:
 
 
 def test_samples_of_the_first_items_give_one_sample_and_majority() -> None:
-    samples = [["red", "red", "blue", None], ["3", "2", "2", "2"]]  # 2 of 4 and 1 of 4 right; majorities red and 2
+    samples: list[list[str | None]] = [
+        ["red", "red", "blue", None],
+        ["3", "2", "2", "2"],
+    ]  # 2 of 4 and 1 of 4 right; majorities red and 2
     score = accuracy([COLOR, COUNT, EXISTS], ["red", "3", "yes"], samples)
     assert (score.one_sample, score.majority, score.greedy) == (3 / 8, 1 / 2, 1.0)
 

@@ -8,7 +8,7 @@ import pytest
 from visplay.labels.answers import canonical
 from visplay.records import UNANSWERABLE
 from visplay.worlds import grammar, scenes
-from visplay.worlds.heldout import heldout_items
+from visplay.worlds.heldout import HeldoutItem, heldout_items
 
 
 def test_items_are_a_function_of_the_split_whatever_their_number() -> None:
@@ -37,23 +37,27 @@ def test_answers_are_true_and_in_normal_form() -> None:
         assert item.question.type == grammar.FAMILIES[item.family]
 
 
-def test_no_answer_of_a_family_is_so_frequent_that_always_giving_it_pays() -> None:
+@pytest.fixture(scope="module")
+def items() -> list[HeldoutItem]:
+    return heldout_items("heldout", 900)
+
+
+def test_no_answer_of_a_family_is_so_frequent_that_always_giving_it_pays(items: list[HeldoutItem]) -> None:
     answers: dict[str, Counter[str]] = {family: Counter() for family in grammar.FAMILIES}
-    for item in heldout_items("heldout", 1200):
+    for item in items:
         answers[item.family][item.answer] += 1
     for family, counts in answers.items():
         (_, most), *others = counts.most_common()
         assert len(others) >= 1 and most / counts.total() < 0.6, family
 
 
-def test_a_minority_of_the_questions_cannot_be_answered() -> None:
-    share = np.mean([item.answer == UNANSWERABLE for item in heldout_items("heldout", 900)])
+def test_a_minority_of_the_questions_cannot_be_answered(items: list[HeldoutItem]) -> None:
+    share = np.mean([item.answer == UNANSWERABLE for item in items])
     assert 0.05 < share < 0.2
 
 
 @pytest.mark.parametrize("split", ["train", "pool", "validation"])
-def test_no_held_out_question_or_picture_is_met_before(split: scenes.Split) -> None:
-    items = heldout_items("heldout", 300)
+def test_no_held_out_question_or_picture_is_met_before(split: scenes.Split, items: list[HeldoutItem]) -> None:
     rng = np.random.default_rng(0)
     asked, pictures = set(), set()
     for scene in scenes.scenes(split, 0, 100):
