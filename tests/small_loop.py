@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from visplay.recipe import Recipe, load_recipe
+from visplay.results import MANIFEST
 
 ROOT = Path(__file__).parents[1]
 TOOL = ROOT / "tools" / "evolve.py"
@@ -70,14 +72,14 @@ def scores(directory: Path) -> list[dict[str, Any]]:
     return found
 
 
-def differing(one: Path, other: Path) -> list[str]:
+def differing(one: Path, other: Path, iterations: Sequence[int] = (1, 2)) -> list[str]:
     """Files of the training stages that differ between two runs, or that only one of them has."""
-    before, after = _trained(one), _trained(other)
+    before, after = _trained(one, iterations), _trained(other, iterations)
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
-def _trained(directory: Path) -> dict[str, bytes]:
-    stages = (directory / f"iter_{k:02d}" / stage for k in (1, 2) for stage in STAGES if stage != "score")
-    files = [path for stage in stages for path in stage.rglob("*") if path.is_file()]
-    assert files, f"{directory} holds no training"
+def _trained(directory: Path, iterations: Sequence[int]) -> dict[str, bytes]:
+    stages = [directory / f"iter_{k:02d}" / stage for k in iterations for stage in STAGES if stage != "score"]
+    files = [path for stage in stages for path in stage.rglob("*") if path.is_file() and path.name != MANIFEST]
+    assert all((stage / MANIFEST).is_file() for stage in stages), f"{directory} has stages that are not finished"
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in files}
