@@ -20,30 +20,44 @@ SCENE = Scene(
 
 
 def solutions(text: str) -> set[str]:
-    """Every solution that is taught for one question."""
+    """Solutions that are taught for one question, without the box."""
     query = grammar.parse(text)
     assert query is not None
-    return {teacher.solution(SCENE, query, np.random.default_rng(seed)) for seed in range(20)}
+    taught = [teacher.solution(SCENE, query, np.random.default_rng(seed)) for seed in range(40)]
+    assert len({boxed(solution) for solution in taught}) == 1
+    return {solution.removeprefix("<think>").partition("</think>")[0] for solution in taught}
+
+
+def named(thoughts: str) -> list[set[str]]:
+    """The words with which each thing is named, in whatever order."""
+    return [set(mention.split()) for mention in thoughts.replace(";", ",").split(",")]
 
 
 def test_a_solution_names_the_evidence_in_any_order() -> None:
-    assert solutions("How many red objects are there?") == {
-        r"<think> top left red 7, middle center red cross</think>\boxed{2}",
-        r"<think> middle center red cross, top left red 7</think>\boxed{2}",
-    }
+    digit, cross = {"top", "left", "red", "7"}, {"middle", "center", "red", "cross"}
+    taught = [named(thoughts) for thoughts in solutions("How many red objects are there?")]
+    assert all(things in ([digit, cross], [cross, digit]) for things in taught)
+    assert [digit, cross] in taught and [cross, digit] in taught
+
+
+def test_one_question_is_thought_about_in_many_ways() -> None:
+    assert len(solutions("How many red objects are there?")) > 4
+
+
+def test_a_solution_names_the_size_only_where_the_question_does() -> None:
+    assert {"large" in thoughts for thoughts in solutions("What color is the large cross?")} == {True}
+    assert {"large" in thoughts for thoughts in solutions("What color is the cross?")} == {False}
 
 
 def test_a_solution_adds_up_as_it_goes() -> None:
-    assert solutions("What is the sum of the small digits?") == {
-        r"<think> top left small red 7 total 7, bottom left small green 3 total 10</think>\boxed{10}",
-        r"<think> bottom left small green 3 total 3, top left small red 7 total 10</think>\boxed{10}",
-    }
+    taught = [thoughts.split(",") for thoughts in solutions("What is the sum of the digits?")]
+    totals = {tuple(mention.rpartition(" total ")[2] for mention in mentions) for mentions in taught}
+    assert totals == {("7", "10"), ("3", "10")}
 
 
 def test_a_solution_says_that_nothing_fits() -> None:
-    assert solutions("Is the cross above the circle?") == {
-        r"<think> middle center red cross; none</think>\boxed{unanswerable}"
-    }
+    taught = solutions("Is the cross above the circle?")
+    assert [named(thoughts) for thoughts in taught] == [[{"middle", "center", "red", "cross"}, {"none"}]] * len(taught)
 
 
 @pytest.mark.parametrize("family", grammar.FAMILIES)
