@@ -30,6 +30,7 @@ from transformers import (
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
+from visplay.records import UNANSWERABLE
 from visplay.worlds import grammar, scenes, teacher
 
 log = logging.getLogger(__name__)
@@ -213,13 +214,19 @@ class Corpus:
         """One thing to learn about a scene: to ask a question or to answer one."""
         family = grammar.pick(tuple(grammar.FAMILIES), rng)
         if rng.random() < self.schedule.ask_share:
-            query = grammar.ask(scene, family, rng, unanswerable_share=0.0)
-            prompt, completion = ASK_PROMPT, teacher.asking(scene, query)
+            prompt, completion = ASK_PROMPT, teacher.asking(scene, self._answerable(scene, family, rng))
         else:
             query = grammar.ask(scene, family, rng)
             prompt, completion = grammar.write(query), teacher.solution(scene, query, rng)
         prompt_ids, completion_ids = self.processor.tokenizer([prompt, completion + "<|im_end|>"]).input_ids
         return Lesson(prompt_ids + self.after, completion_ids)
+
+    def _answerable(self, scene: scenes.Scene, family: str, rng: np.random.Generator) -> grammar.Query:
+        """A question worth asking: of another family where this one finds none, so that no bad habit is taught."""
+        query = grammar.ask(scene, family, rng, unanswerable_share=0.0)
+        while grammar.truth(scene, query) == UNANSWERABLE:
+            query = grammar.ask(scene, grammar.pick(tuple(grammar.FAMILIES), rng), rng, unanswerable_share=0.0)
+        return query
 
     def _chat(self, prompt: str) -> str:
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
