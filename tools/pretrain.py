@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import logging
 import os
 import sys
@@ -22,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads are slower on a model this small
     from visplay.pretrain import Schedule, pretrain
 
-    types = {field.name: type(field.default) for field in dataclasses.fields(Schedule)}
+    types = {name: type(value) for name, value in vars(Schedule()).items()}
     given = dict(setting.split("=", 1) for setting in chosen.settings)
     if unknown := given.keys() - types.keys():
         parser.error(f"unknown settings {sorted(unknown)}; known are {sorted(types)}")

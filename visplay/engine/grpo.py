@@ -27,7 +27,7 @@ from trl.models import unwrap_model_for_generation
 
 from visplay.engine import models
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
-from visplay.engine.sampling import Request, encode, generate
+from visplay.engine.sampling import Drawing, Request, encode, generate
 from visplay.recipe import Recipe, batching
 from visplay.records import ImageRecord
 from visplay.runs import STEPS
@@ -97,7 +97,6 @@ class Trainer(GRPOTrainer):
             models.freeze_vision(model)
         self._opened: dict[int, dict[str, Any]] = {}
         self._as_loaded = copy.deepcopy((model.config, model.generation_config))
-        config.generation_kwargs = {"suppress_tokens": models.banned_tokens(model), **(config.generation_kwargs or {})}
         prompts = config.max_steps * config.generation_batch_size // config.num_generations
         super().__init__(
             model=model,
@@ -109,6 +108,15 @@ class Trainer(GRPOTrainer):
             rollout_func=self._roll_out,
         )
         self.remove_callback(PrinterCallback)
+        self._drawing = Drawing(
+            max_new_tokens=config.max_completion_length,
+            temperature=config.temperature,
+            ends=self.eos_token_ids,
+            banned=models.banned_tokens(model),
+            top_p=config.top_p,
+            top_k=config.top_k,
+            min_p=config.min_p,
+        )
 
     def training_step(
         self, model: torch.nn.Module, inputs: list[dict[str, int]], num_items_in_batch: Any = None
@@ -180,7 +188,7 @@ class Trainer(GRPOTrainer):
         ) as model:
             for requests, copies in _chunks(prompts, self._recipe.sampling.batch):
                 inputs = encode(self.processing_class, requests)
-                completion_ids += generate(model, inputs, copies, self.generation_config)
+                completion_ids += generate(model, inputs, copies, self._drawing)
                 for ids, mask, count in zip(inputs["input_ids"], inputs["attention_mask"], copies, strict=True):
                     prompt_ids += [ids[mask.bool()].tolist()] * count
         return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}

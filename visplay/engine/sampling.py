@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +18,15 @@ from typing import Any, TypeAlias
 import torch
 from PIL import Image
 from tqdm import tqdm
-from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    PreTrainedModel,
+    ProcessorMixin,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from visplay.engine import models
 from visplay.images import PoolImage
@@ -34,6 +43,45 @@ class Completion:
 
     text: str
     truncated: bool
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a completion is drawn, token by token. Settings that came with the model play no part in it.
+
+    `temperature` None takes the likeliest token. `ends` are the ids that end a completion, `banned` never occur, and
+    `not_first` do not come first.
+    """
+
+    max_new_tokens: int
+    temperature: float | None
+    ends: Sequence[int]
+    banned: Sequence[int]
+    not_first: Sequence[int] = ()
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float | None = None
+
+    def draw(self, logits: torch.Tensor, first: bool) -> torch.Tensor:
+        """One id for each row of logits (rows, vocabulary); `first` at the beginning of a completion."""
+        never = torch.tensor([*self.banned, *(self.not_first if first else ())], device=logits.device)
+        scores = self._shapers(never, logits.float().index_fill(-1, never, -torch.inf))
+        if self.temperature is None:
+            return scores.argmax(-1)
+        return torch.multinomial(scores.softmax(-1), num_samples=1)[:, 0]
+
+    @cached_property
+    def _shapers(self) -> LogitsProcessorList:
+        shapers = LogitsProcessorList()
+        if self.temperature not in (None, 1.0):
+            shapers.append(TemperatureLogitsWarper(self.temperature))
+        if self.top_k:
+            shapers.append(TopKLogitsWarper(self.top_k))
+        if self.top_p < 1:
+            shapers.append(TopPLogitsWarper(self.top_p))
+        if self.min_p:
+            shapers.append(MinPLogitsWarper(self.min_p))
+        return shapers
 
 
 class Sampler:
@@ -73,25 +121,30 @@ class Sampler:
         """
         if greedy and n != 1:
             raise ValueError(f"n = {n} greedy completions would all be equal; use n=1")
-        config = self._config(max_new_tokens, temperature, top_p, greedy)
-        config.begin_suppress_tokens = self.processor.tokenizer(not_next).input_ids[:1] or None
+        drawing = Drawing(
+            max_new_tokens,
+            None if greedy else self.settings.temperature if temperature is None else temperature,
+            ends=models.end_tokens(self.model, self.processor),
+            banned=models.banned_tokens(self.model),
+            not_first=self.processor.tokenizer(not_next).input_ids[:1],
+            top_p=self.settings.top_p if top_p is None else top_p,
+        )
         answers: list[list[Completion]] = [[] for _ in requests]
         with tqdm(total=len(requests), desc=progress, unit="prompt", disable=None if progress else True) as bar:
             for number, batch in enumerate(self._batches(requests, n)):
                 chosen = [requests[i] for i in batch]
                 with _own_randomness(f"{seed}/{number}", self.model.device):
-                    written = self._complete(chosen, n, config, begin)
+                    written = self._complete(chosen, n, drawing, begin)
                 for position, index in enumerate(batch):
                     answers[index] = written[position * n : (position + 1) * n]
                 bar.update(len(batch))
         return answers
 
-    def _complete(self, requests: Sequence[Request], n: int, config: GenerationConfig, begin: str) -> list[Completion]:
+    def _complete(self, requests: Sequence[Request], n: int, drawing: Drawing, begin: str) -> list[Completion]:
         inputs = encode(self.processor, requests, begin)
-        written = generate(self.model, inputs, [n] * len(requests), config)
+        written = generate(self.model, inputs, [n] * len(requests), drawing)
         texts = self.processor.batch_decode(written, skip_special_tokens=True)
-        ends = set(config.eos_token_id)
-        return [Completion(begin + text, ids[-1] not in ends) for text, ids in zip(texts, written, strict=True)]
+        return [Completion(begin + text, ids[-1] not in drawing.ends) for text, ids in zip(texts, written, strict=True)]
 
     def _batches(self, requests: Sequence[Request], n: int) -> Iterator[list[int]]:
         """Positions of requests that are decoded together: of similar length, so that little is padded."""
@@ -99,25 +152,6 @@ class Sampler:
         size = max(1, self.settings.batch // n)
         while batch := list(islice(order, size)):
             yield batch
-
-    def _config(
-        self, max_new_tokens: int, temperature: float | None, top_p: float | None, greedy: bool
-    ) -> GenerationConfig:
-        """All that shapes the distribution is said here: what is left out comes from the model's own settings."""
-        if temperature is None:
-            temperature = self.settings.temperature
-        return GenerationConfig(
-            max_new_tokens=max_new_tokens,
-            do_sample=not greedy,
-            temperature=1.0 if greedy else temperature,
-            top_p=1.0 if greedy else self.settings.top_p if top_p is None else top_p,
-            top_k=0,
-            repetition_penalty=1.0,
-            num_beams=1,
-            suppress_tokens=models.banned_tokens(self.model),
-            eos_token_id=models.end_tokens(self.model, self.processor),
-            pad_token_id=self.processor.tokenizer.pad_token_id,
-        )
 
 
 def encode(processor: ProcessorMixin, requests: Sequence[Request], begin: str = "") -> dict[str, torch.Tensor]:
@@ -132,31 +166,38 @@ def encode(processor: ProcessorMixin, requests: Sequence[Request], begin: str = 
 
 
 def generate(
-    model: PreTrainedModel, inputs: dict[str, torch.Tensor], copies: Sequence[int], config: GenerationConfig
+    model: PreTrainedModel, inputs: dict[str, torch.Tensor], copies: Sequence[int], drawing: Drawing
 ) -> list[list[int]]:
     """`copies[i]` completions of prompt i, as ids with their end token; grouped by prompt, in order.
 
-    The prompts are read once, and what was read is then copied: transformers itself would read each copy again.
+    Each prompt is read once, and a completion that has ended is decoded no further; transformers' own `generate` reads
+    every copy and decodes all to the longest. Draws from torch's global generator.
     """
     inputs = {name: value.to(model.device) for name, value in inputs.items()}
-    ids, mask = inputs["input_ids"], inputs["attention_mask"]
-    rows = torch.arange(len(copies), device=model.device).repeat_interleave(torch.tensor(copies, device=model.device))
+    prompts = torch.tensor([i for i, count in enumerate(copies) for _ in range(count)], device=model.device)
+    ends = torch.tensor(drawing.ends, device=model.device)
+    written: list[list[int]] = [[] for _ in prompts]
     with torch.inference_mode(), _evaluating(model):
-        cache = model(**inputs, use_cache=True, logits_to_keep=1).past_key_values
-        cache.crop(-1)  # the last token is read again, for its logits
-        cache.batch_select_indices(rows)
-        offsets = getattr(model.base_model, "rope_deltas", None)
-        if offsets is not None:  # positions after an image, kept by the model from its last reading
-            model.base_model.rope_deltas = offsets[rows]
-        written = model.generate(
-            input_ids=ids[rows], attention_mask=mask[rows], past_key_values=cache, generation_config=config
-        )
-    return [_until_end(row, set(config.eos_token_id)) for row in written[:, ids.shape[1] :].tolist()]
-
-
-def _until_end(ids: list[int], ends: set[int]) -> list[int]:
-    end = next((position for position, token in enumerate(ids) if token in ends), len(ids))
-    return ids[: end + 1]
+        read = model(**inputs, use_cache=True, logits_to_keep=1)
+        cache, logits, mask = read.past_key_values, read.logits[prompts, -1], inputs["attention_mask"][prompts]
+        cache.batch_select_indices(prompts)
+        shift = getattr(model.base_model, "rope_deltas", None)  # an image takes fewer positions than tokens
+        positions = mask.sum(-1, keepdim=True) + (0 if shift is None else shift[prompts])
+        rows = torch.arange(len(prompts), device=model.device)
+        while True:
+            tokens = drawing.draw(logits, first=not written[0])
+            for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
+                written[row].append(token)
+            going = ~torch.isin(tokens, ends)
+            if len(written[rows[0]]) == drawing.max_new_tokens or not going.any():
+                return written
+            if not going.all():
+                cache.batch_select_indices(going.nonzero()[:, 0])
+                rows, tokens, mask, positions = rows[going], tokens[going], mask[going], positions[going]
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
+            state = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
+            logits = model(input_ids=tokens[:, None], use_cache=True, **state).logits[:, -1]
+            positions = positions + 1
 
 
 def _pixels(picture: Picture) -> int:
