@@ -38,12 +38,12 @@ REQUESTS: list[Request] = [
 ]
 
 
-def raise_logits(sampler: Sampler, *tokens: str) -> Any:
-    """Make the model want some tokens above all others, until the handle is removed."""
+def raise_logits(sampler: Sampler, *tokens: str, by: float = 1000) -> Any:
+    """Make the model want some tokens more, above all others if by much, until the handle is removed."""
     ids = sampler.processor.tokenizer.convert_tokens_to_ids(list(tokens))
 
     def wanted(module: torch.nn.Module, inputs: Any, logits: torch.Tensor) -> torch.Tensor:
-        logits[..., ids] += 1000
+        logits[..., ids] += by
         return logits
 
     return sampler.model.lm_head.register_forward_hook(wanted)
@@ -57,10 +57,13 @@ def test_each_request_gets_what_the_model_writes_for_it_alone(sampler: Sampler) 
 
 
 def test_reading_a_prompt_once_and_dropping_what_has_ended_changes_nothing(sampler: Sampler) -> None:
+    handle = raise_logits(sampler, "<|im_end|>", by=6)
     written = sampler.sample(REQUESTS, n=1, max_new_tokens=12, seed=0, greedy=True)
     inputs = encode(sampler.processor, REQUESTS)
     banned = banned_tokens(sampler.model)
     stock = sampler.model.generate(**inputs, do_sample=False, max_new_tokens=12, suppress_tokens=banned)
+    handle.remove()
+    assert {completion.truncated for (completion,) in written} == {True, False}
     texts = sampler.processor.batch_decode(stock[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     assert [completion.text for (completion,) in written] == texts
 
