@@ -115,9 +115,8 @@ def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str,
         needed = silver.needs_votes(candidates)
         votable = [(pool.by_id[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
         ballots = iter(reasoner.vote(_sampler(run, recipe, voter), votable, recipe, _seed(recipe, k, "label"), "votes"))
-        rows = silver.label(
-            candidates, [next(ballots) if need else None for need in needed], recipe.labels, asker, voter
-        )
+        voted = [next(ballots) if need else None for need in needed]
+        rows = silver.label(candidates, voted, recipe.labels, asker, voter)
         write_jsonl(folder / "silver.jsonl", rows)
         _summarise(folder, silver.account(rows))
 
@@ -189,14 +188,12 @@ def _measure(run: Run, recipe: Recipe, judged: str) -> dict[str, Any]:
 
 def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) -> dict[str, Any]:
     account = silver.account(rows)
-    figures = {
-        name: account[name] for name in ("candidates", "kept", "dropped", "mean_confidence", "distinct_questions")
-    }
+    account.pop("kept_by_type")
     if not recipe.pool.source.startswith(_WORLD):
-        return figures  # nobody knows the true answers on a user's own images
+        return account  # nobody knows the true answers on a user's own images
     judged = dataclasses.asdict(audit(rows, pool.scene_of))
     judged.pop("kept")
-    return figures | judged
+    return account | judged
 
 
 def _render_world(folder: Path, settings: PoolSettings) -> None:
