@@ -17,18 +17,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def guarded(work: Callable[[], None]) -> int:
-    """Exit status of `work`: 0 done; 2 recipe, pool or run directory cannot be used; 130 or 143 stopped by signal."""
+    """Exit status of `work`: 0 done; 2 something the user can put right; 130 or 143 stopped by signal."""
     _configure_logging()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched unless the user says so
     # Imported this late so that --help answers at once.
-    from visplay.recipe import RecipeError
-    from visplay.runs import RunError
-    from visplay.sources import PoolError
+    from visplay.errors import VisplayError
     from visplay.stopping import Stopped, stop_signals
 
     try:
         with stop_signals():
             work()
-    except (RecipeError, PoolError, RunError) as error:
+    except VisplayError as error:
         print(error, file=sys.stderr)
         return 2
     except Stopped as stop:

@@ -20,14 +20,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from visplay import stages
+from visplay.engine import models
 from visplay.recipe import Recipe
-from visplay.report import publish
+from visplay.report import publish, show
 from visplay.runs import Run
 
 
 def evolve(recipe: Recipe, directory: Path, relabel: stages.Relabel | None = None) -> None:
     """Run the whole loop in `directory`, or go on with it. `relabel` replaces silver answers, in controls only."""
+    base = models.identity(recipe.model)
     with Run.open(directory, recipe) as run:
+        run.fingerprint("model", base)
         pool = stages.pool(run, recipe)
         questioner = reasoner = recipe.model
         scores = [stages.score(run, recipe, 0, reasoner, None, pool)]
@@ -38,3 +41,4 @@ def evolve(recipe: Recipe, directory: Path, relabel: stages.Relabel | None = Non
             reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, pool, relabel)
             scores.append(stages.score(run, recipe, k, reasoner, silver, pool))
             publish(run, scores)
+        show(scores)

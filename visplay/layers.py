@@ -13,8 +13,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from visplay.errors import VisplayError
 
-class RecipeError(ValueError):
+
+class RecipeError(VisplayError, ValueError):
     """Everything that is wrong with a recipe: `problems` has one line each, with the value and the way out."""
 
     def __init__(self, problems: Iterable[str]) -> None:

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from visplay.errors import VisplayError
+
 Inputs = Mapping[str, str | int | float | bool | None]
 
 MANIFEST = "manifest.json"
 
 
-class RunError(RuntimeError):
+class RunError(VisplayError, RuntimeError):
     """A run directory that cannot be used as asked; the message names what is there and the way out."""
 
 

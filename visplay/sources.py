@@ -23,12 +23,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from visplay.errors import VisplayError
 from visplay.recipe import PoolSettings
 
 MAX_GROUP_BYTES = 2**30  # a parquet row group is read whole, and two of them are kept
 
 
-class PoolError(ValueError):
+class PoolError(VisplayError, ValueError):
     """The pool cannot be used as the recipe describes it; the message names the way out."""
 
 

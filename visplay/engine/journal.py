@@ -23,6 +23,7 @@ from accelerate import PartialState
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerState
 
+from visplay.errors import VisplayError
 from visplay.records import ImageRecord
 from visplay.results import sync
 from visplay.runs import STEPS
@@ -44,7 +45,7 @@ _FIGURES = {
 UNFINISHED = "unfinished"
 
 
-class NonFiniteError(ArithmeticError):
+class NonFiniteError(VisplayError, ArithmeticError):
     """A step whose loss or gradient is NaN or infinite; nothing of it was saved."""
 
 

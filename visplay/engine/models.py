@@ -6,27 +6,54 @@ model repository is never run.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers.utils.logging import disable_progress_bar
 
+from visplay.errors import VisplayError
 from visplay.images import TOKEN_SIDE
+
+disable_progress_bar()  # of a bar per file that is read or written; ours are per stage
 
 _BANNED = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id")
 
 Shapes = dict[str, tuple[int, ...]]
 
 
-class ModelError(ValueError):
+class ModelError(VisplayError, ValueError):
     """A model or processor that cannot be used as it is; the message says what to do."""
 
 
 def device() -> torch.device:
     """The current CUDA device if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def identity(path: str | Path) -> str:
+    """What tells one model from another under the same name: a hash of a folder's files, or a hub id's commit.
+
+    Raises ModelError when there is no such model, before any of its weights is read into memory.
+    """
+    try:
+        config = AutoConfig.from_pretrained(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"no model at {path}, neither as a folder nor in the local hub cache; fetch it with `hf download {path}`, "
+            f"or set HF_HUB_OFFLINE=0 to let this command fetch it ({str(error).splitlines()[0]})"
+        ) from error
+    folder = Path(path)
+    if not folder.is_dir():
+        return str(config._commit_hash)
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with open(file, "rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
 
 
 def load_model(

@@ -10,14 +10,18 @@ from visplay.report.scores import ScoreRow, write_metrics, write_scores
 from visplay.report.table import render
 from visplay.runs import Run
 
-__all__ = ["ScoreRow", "publish"]
+__all__ = ["ScoreRow", "publish", "show"]
 
 
 def publish(run: Run, rows: Sequence[ScoreRow]) -> None:
-    """Print the table and bring `scores.json`, `metrics.jsonl` and `scores.png` in the run directory up to date."""
+    """Bring `scores.json`, `metrics.jsonl` and `scores.png` in the run directory up to date."""
     figures = ("iteration", "stage", "seconds", "summary")
     stages = [{name: entry[name] for name in figures} for entry in ledger.read(run.directory)]
     write_scores(run.directory, rows)
     write_metrics(run.directory, rows, stages)
-    picture = draw(rows, run.directory / "scores.png")
-    print(f"\n{render(rows)}\n\ncurves: {picture}", flush=True)
+    draw(rows, run.directory / "scores.png")
+
+
+def show(rows: Sequence[ScoreRow]) -> None:
+    """Print the result table."""
+    print(f"\n{render(rows)}", flush=True)
