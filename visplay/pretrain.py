@@ -2,7 +2,7 @@
 
 This is the only supervised training in the project, done once; the loop never imports it. Three steps:
 1. an untrained model with its own byte-level BPE tokenizer, learnt on the grammar's sentences;
-2. alignment: each visual token is classified against the model's own word embeddings (row, column, size, color, kind);
+2. alignment: each visual token is classified against the model's own word embeddings (place, size, color, kind);
    language-model loss alone leaves so small a vision tower ungrounded;
 3. language-model loss on a limited corpus of questions to ask and questions to answer.
 """
@@ -262,7 +262,7 @@ class Words:
     """The classes of a visual token: a word for each attribute of the cell it stands on; "none" for an empty cell."""
 
     def __init__(self, tokenizer: Qwen2Tokenizer) -> None:
-        self.axes = [scenes.ROWS, scenes.COLUMNS, (*scenes.SIZES, "none"), (*scenes.COLORS, "none")]
+        self.axes = [scenes.PLACES, (*scenes.SIZES, "none"), (*scenes.COLORS, "none")]
         self.axes.append((*scenes.SHAPES, *scenes.DIGITS, "none"))
         self.ids = [
             torch.tensor([tokenizer.encode(w if w in scenes.DIGITS else f" {w}")[0] for w in axis])
@@ -288,7 +288,7 @@ class Words:
         row, column = divmod(cell, 3)
         found = [thing for thing in scene.things if (thing.row, thing.column) == (row, column)]
         attributes = (found[0].size, found[0].color, found[0].kind) if found else ("none",) * 3
-        return [row, column, *(axis.index(value) for axis, value in zip(self.axes[2:], attributes, strict=True))]
+        return [cell, *(axis.index(value) for axis, value in zip(self.axes[1:], attributes, strict=True))]
 
 
 def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: Schedule) -> float:

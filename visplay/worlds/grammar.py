@@ -6,12 +6,12 @@ import it.
 
 | family   | form                                                   | answer        | hops |
 |----------|--------------------------------------------------------|---------------|------|
-| kind     | What is at the top left?                               | shape / digit | 1    |
+| kind     | What is in the northwest?                              | shape / digit | 1    |
 | color    | What color is the small circle?                        | color         | 1    |
 | read     | Which digit is red?                                    | 0 to 9        | 1    |
 | exists   | Is there a red circle?                                 | yes / no      | 1    |
 | count    | How many large objects are there?                      | 0 to 6        | n    |
-| choice   | Where is the red 7? (A) top left (B) ...; What color is the largest digit? (A) ... | A to D | 1-n |
+| choice   | Where is the red 7? (A) north (B) ...; What color is the largest digit? (A) ... | A to D | 1-n |
 | relation | Is the cross above the blue digit?                     | yes / no      | 2    |
 | compare  | Are there more red objects than circles?               | yes / no      | 2n   |
 | sum      | What is the sum of the digits?                         | number        | n    |
@@ -27,7 +27,7 @@ from typing import TypeVar
 import numpy as np
 
 from visplay.records import UNANSWERABLE, QuestionType
-from visplay.worlds.scenes import COLORS, COLUMNS, DIGITS, ROWS, SHAPES, SIZES, Scene, Thing
+from visplay.worlds.scenes import COLORS, DIGITS, PLACES, SHAPES, SIZES, Scene, Thing
 
 FAMILIES: dict[str, QuestionType] = {
     "kind": "short_text",
@@ -46,7 +46,6 @@ _RELATIONS: dict[str, Callable[[Thing, Thing], bool]] = {
     "above": lambda a, b: a.row < b.row,
     "below": lambda a, b: a.row > b.row,
 }
-_PLACES = tuple(f"{row} {column}" for row in ROWS for column in COLUMNS)
 
 
 T = TypeVar("T")
@@ -135,7 +134,7 @@ def write(query: Query) -> str:
     first = query.phrases[0]
     options = "".join(f" ({letter}) {choice}" for letter, choice in zip("ABCD", query.choices, strict=False))
     if query.family == "kind":
-        return f"What is at the {first.place}?"
+        return f"What is in the {first.place}?"
     if query.family == "color":
         return f"What color is the {texts[0]}?"
     if query.family == "read":
@@ -157,7 +156,7 @@ _SIZE, _COLOR = "|".join(SIZES), "|".join(COLORS)
 _NOUN = "|".join(("object", "digit", *SHAPES, *DIGITS))
 _PHRASE = rf"(?:(?:{_SIZE}) )?(?:(?:{_COLOR}) )?(?:{_NOUN})(?:es|s)?"
 _FORMS = {
-    "kind": re.compile(rf"What is at the (?P<place>{'|'.join(_PLACES)})\?"),
+    "kind": re.compile(rf"What is in the (?P<place>{'|'.join(PLACES)})\?"),
     "color": re.compile(rf"What color is the (?P<a>{_PHRASE})\?"),
     "read": re.compile(rf"Which digit is (?P<a>{_SIZE}|{_COLOR})\?"),
     "exists": re.compile(rf"Is there a (?P<a>{_PHRASE})\?"),
@@ -211,7 +210,7 @@ def ask(scene: Scene, family: str, rng: np.random.Generator, unanswerable_share:
 
 def _draft(scene: Scene, family: str, rng: np.random.Generator) -> Query:
     if family == "kind":
-        return Query(family, (Phrase(place=pick(_PLACES, rng)),))
+        return Query(family, (Phrase(place=pick(PLACES, rng)),))
     if family == "read":
         attribute = pick((*SIZES, *COLORS), rng)
         return Query(family, (_phrase(attribute, family),))
@@ -223,7 +222,7 @@ def _draft(scene: Scene, family: str, rng: np.random.Generator) -> Query:
         return Query(family, (Phrase(noun="digit"),), pick(("largest", "smallest"), rng), _options(tuple(COLORS), rng))
     first = _noun_phrase(scene, rng, with_color=family != "color")
     if family == "choice":
-        return Query(family, (first,), None, _options(_PLACES, rng))
+        return Query(family, (first,), None, _options(PLACES, rng))
     if family == "relation":
         return Query(family, (first, _noun_phrase(scene, rng)), pick(tuple(_RELATIONS), rng))
     if family == "compare":

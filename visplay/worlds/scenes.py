@@ -21,8 +21,7 @@ from PIL import Image, ImageDraw
 
 Split = Literal["train", "pool", "validation", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "pool", "validation", "heldout")
-ROWS = ("top", "middle", "bottom")
-COLUMNS = ("left", "center", "right")
+PLACES = ("northwest", "north", "northeast", "west", "center", "east", "southwest", "south", "southeast")
 COLORS = {
     "red": (225, 60, 55),
     "green": (60, 185, 75),
@@ -52,7 +51,7 @@ class Thing:
 
     @property
     def place(self) -> str:
-        return f"{ROWS[self.row]} {COLUMNS[self.column]}"
+        return PLACES[3 * self.row + self.column]
 
 
 @dataclass(frozen=True)
