@@ -14,7 +14,7 @@ from visplay.worlds import scenes
 
 ILL_POSED = "unanswerable"
 
-_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
+_DOWN, _ACROSS = ("north", "", "south"), ("west", "", "east")
 _PALETTE = {
     "red": (225, 60, 55),
     "green": (60, 185, 75),
@@ -53,7 +53,7 @@ def table(scene: scenes.Scene) -> sqlite3.Connection:
     assert found.keys() == kinds.keys(), f"{scene}: ink in cells {sorted(found)}"
     base = sqlite3.connect(":memory:")
     base.execute("CREATE TABLE thing (y INT, x INT, place TEXT, size TEXT, color TEXT, kind TEXT)")
-    rows = [(y, x, f"{_ROWS[y]} {_COLUMNS[x]}", *look, kinds[y, x]) for (y, x), look in found.items()]
+    rows = [(y, x, _DOWN[y] + _ACROSS[x] or "center", *look, kinds[y, x]) for (y, x), look in found.items()]
     base.executemany("INSERT INTO thing VALUES (?, ?, ?, ?, ?, ?)", rows)
     return base
 
@@ -70,8 +70,8 @@ def answer(base: sqlite3.Connection, question: str) -> str:
 
 def _sql(asked: str) -> str:
     match asked.split():
-        case ["What", "is", "at", "the", *place]:
-            return _only("kind", f"place = '{' '.join(place)}'")
+        case ["What", "is", "in", "the", place]:
+            return _only("kind", f"place = '{place}'")
         case ["What", "is", "the", "sum", "of", "the", *what]:
             return f"SELECT SUM(CAST(kind AS INTEGER)) FROM thing WHERE {_where(what)}"
         case ["What", "color", "is", "the", ("largest" | "smallest") as end, "digit"]:

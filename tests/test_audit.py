@@ -61,7 +61,7 @@ def test_a_silver_answer_is_compared_as_its_question_says(kind: QuestionType, si
 
 
 def test_options_are_compared_by_letter() -> None:
-    text, options = "Where is the 3? (A) top left (B) bottom right", ("top left", "bottom right")
+    text, options = "Where is the 3? (A) northwest (B) southeast", ("northwest", "southeast")
     rows = [row(text, letter, "multiple_choice", choices=options) for letter in "AB"]
     assert [audit([one], SCENES.__getitem__).silver_accuracy for one in rows] == [0, 1]
 

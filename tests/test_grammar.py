@@ -27,9 +27,11 @@ NO_DIGITS = Scene("heldout", 1, (Thing(0, 0, "small", "red", "square"), Thing(2,
 
 TRUTHS = {
     "kind": {
-        "What is at the top left?": "7",
-        "What is at the middle center?": "cross",
-        "What is at the top center?": UNANSWERABLE,  # nothing is
+        "What is in the northwest?": "7",
+        "What is in the northeast?": "circle",
+        "What is in the center?": "cross",
+        "What is in the southwest?": "3",
+        "What is in the north?": UNANSWERABLE,  # nothing is
     },
     "color": {
         "What color is the circle?": "blue",
@@ -62,11 +64,11 @@ TRUTHS = {
         "How many squares are there?": "0",
     },
     "choice": {
-        "Where is the cross? (A) top left (B) middle center (C) top right (D) bottom left": "B",
-        "Where is the large 7? (A) bottom right (B) top left": "A",
-        "Where is the 7? (A) top left (B) bottom right": UNANSWERABLE,  # there are two
-        "Where is the square? (A) top left (B) bottom right": UNANSWERABLE,
-        "Where is the circle? (A) top left (B) top center": UNANSWERABLE,  # the right option is missing
+        "Where is the cross? (A) northwest (B) center (C) northeast (D) southwest": "B",
+        "Where is the large 7? (A) southeast (B) northwest": "A",
+        "Where is the 7? (A) northwest (B) southeast": UNANSWERABLE,  # there are two
+        "Where is the square? (A) northwest (B) southeast": UNANSWERABLE,
+        "Where is the circle? (A) northwest (B) north": UNANSWERABLE,  # the right option is missing
         "What color is the smallest digit? (A) red (B) blue (C) yellow (D) green": "D",
         "What color is the smallest digit? (A) red (B) blue": UNANSWERABLE,
         "What color is the largest digit? (A) red (B) blue (C) yellow (D) green": UNANSWERABLE,  # a tie
@@ -168,8 +170,8 @@ def test_a_query_is_read_from_english() -> None:
     assert parse("Is the large cross left of the red 7?") == Query(
         "relation", (Phrase("large", None, "cross"), Phrase(None, "red", "7")), "left of"
     )
-    assert parse("Where is the digit? (A) top left, (B) bottom right;") == Query(
-        "choice", (Phrase(noun="digit"),), None, ("top left", "bottom right")
+    assert parse("Where is the digit? (A) northwest, (B) southeast;") == Query(
+        "choice", (Phrase(noun="digit"),), None, ("northwest", "southeast")
     )
 
 
@@ -182,8 +184,11 @@ def test_singular_and_plural_mean_the_same(noun: str) -> None:
     "text",
     [
         "",
-        "What is at the top?",
-        "what is at the top left?",
+        "What is in the corner?",
+        "What is in the north west?",
+        "What is in the eastnorth?",
+        "What is at the northwest?",
+        "what is in the northwest?",
         "What color is the purple circle?",
         "What color is the circle",
         "Which digit is 7?",
@@ -194,9 +199,9 @@ def test_singular_and_plural_mean_the_same(noun: str) -> None:
         "Is the circle near the cross?",
         "What is the sum of the circles?",
         "Where is the circle?",
-        "Where is the circle? top left or top right",
-        "Where is the circle? (A) top left",
-        "Where is the circle? (B) top left (A) top right",
+        "Where is the circle? northwest or northeast",
+        "Where is the circle? (A) northwest",
+        "Where is the circle? (B) northwest (A) northeast",
         "Where is the circle? (A) a (B) b (C) c (D) d (A) e",
     ],
 )

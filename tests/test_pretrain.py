@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from importlib.util import find_spec
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ def test_the_base_opens_as_the_real_classes(base: Path, processor: Any, model: A
 @pytest.mark.parametrize(
     "text",
     [
-        "What color is the small circle? (A) red (B) top left",
-        "<think> top left red 7, none</think>\\boxed{10}",
+        "What color is the small circle? (A) red (B) northwest",
+        "<think> northwest red 7, none</think>\\boxed{10}",
         "  two  spaces, a tab\tand\r\nlines\n\n",
         "猫が three 😀👩‍👩‍👧 naïve Ω≈ç√ مرحبا \u200b\ufeff\x00\x7f",
         "don't , stop . n't !",
@@ -104,7 +105,7 @@ def test_every_word_of_the_world_is_one_token(processor: Any) -> None:
             query = grammar.ask(scene, family, rng)
             text = f"{grammar.write(query)} {teacher.solution(scene, query, rng)}"
             words |= set(re.findall(r" [a-z]+|^[A-Z][a-z]+", text))
-    assert {*map(" {}".format, (*scenes.COLORS, *scenes.SIZES, *scenes.SHAPES, *scenes.ROWS, *scenes.COLUMNS))} < words
+    assert {*map(" {}".format, (*scenes.COLORS, *scenes.SIZES, *scenes.SHAPES, *scenes.PLACES))} < words
     assert [word for word in sorted(words) if len(processor.tokenizer.encode(word)) != 1] == []
 
 
@@ -119,6 +120,23 @@ def test_a_picture_of_the_world_is_nine_tokens(processor: Any, model: Any) -> No
     inputs = processor(images=[scenes.render(scenes.scene("pool", 0))], text=["<|image_pad|>"], return_tensors="pt")
     assert inputs["image_grid_thw"].tolist() == [[1, 6, 6]]
     assert (inputs["input_ids"] == model.config.image_token_id).sum() == 9
+
+
+def test_a_visual_token_is_drawn_to_the_words_of_its_own_cell(processor: Any) -> None:
+    scene = scenes.Scene(
+        "train", 0, (scenes.Thing(0, 2, "small", "red", "7"), scenes.Thing(1, 0, "large", "blue", "7"))
+    )
+    northern = [" northwest none", " north none", " northeast small red7"]
+    others = [" west large blue7", " center none", " east none", " southwest none", " south none", " southeast none"]
+    axes = torch.eye(len(processor.tokenizer))
+    visual = torch.stack([axes[processor.tokenizer.encode(cell)].sum(0) for cell in northern + others])
+
+    def loss(order: list[int]) -> float:
+        return float(pretrain.Words(processor.tokenizer).loss(visual[None, order], axes, [scene]))
+
+    for one, other in combinations(range(9), 2):
+        exchanged = [{one: other, other: one}.get(cell, cell) for cell in range(9)]
+        assert loss(list(range(9))) + 0.1 < loss(exchanged)
 
 
 def test_the_corpus_is_of_the_train_split(corpus: Corpus) -> None:
