@@ -19,8 +19,11 @@ from visplay.engine import grpo
 from visplay.engine.grpo import NonFiniteError, Row, Score
 from visplay.engine.journal import Journal
 from visplay.engine.sampling import encode
+from visplay.layers import RecipeError
 from visplay.recipe import PoolSettings, Recipe, SamplingSettings
 from visplay.records import ImageRecord
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning", "ignore:.*rollout_func")
 
 SIZES = ((84, 84), (56, 84), (84, 84), (112, 56))
 PROMPTS = ("What color is the large thing on the left of the small square?", "How many?", "What digit?", "How many?")
@@ -197,6 +200,11 @@ def test_a_step_that_is_not_finite_stops_training_and_is_named(base: Path, tmp_p
 def test_impossible_scores_are_refused(base: Path, tmp_path: Path, scores: list[Score], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         train(base, tmp_path, lambda rows, texts: scores, steps=1)
+
+
+def test_a_setting_that_rollouts_would_not_heed_is_refused(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"grpo\.repetition_penalty: not heeded"):
+        train(base, tmp_path, recipe=recipe(repetition_penalty=1.1))
 
 
 def test_no_rows_to_train_on_is_an_error(base: Path, tmp_path: Path) -> None:

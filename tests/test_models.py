@@ -54,6 +54,15 @@ def test_a_checkpoint_with_other_tensor_names_than_its_start_is_refused(base: Pa
         models.check(tmp_path / "saved", like=tmp_path / "start")
 
 
+def test_weights_that_are_not_finite_are_not_saved(base: Path, tmp_path: Path) -> None:
+    model = models.load_model(base)
+    with torch.no_grad():
+        model.lm_head.weight[3, 3] = torch.nan
+    with pytest.raises(ModelError, match="holds NaN or infinity"):
+        models.save(model, models.load_processor(base, 4, 64), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_without_a_model_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=str(tmp_path)):
         models.load_model(tmp_path)

@@ -13,7 +13,6 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,7 +26,8 @@ from trl.models import unwrap_model_for_generation
 
 from visplay.engine import models
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
-from visplay.engine.sampling import Drawing, Request, encode, generate
+from visplay.engine.sampling import Drawing, chunks, encode, generate
+from visplay.layers import RecipeError
 from visplay.recipe import Recipe, batching
 from visplay.records import ImageRecord
 from visplay.runs import STEPS
@@ -38,6 +38,7 @@ Reward: TypeAlias = Callable[[Sequence[Row], Sequence[str]], Sequence[Score]]
 OpenImage: TypeAlias = Callable[[ImageRecord], Image.Image]
 
 CHECKPOINT = "checkpoint"
+_NOT_HEEDED = ("use_vllm", "generation_kwargs", "chat_template_kwargs", "repetition_penalty")  # by our rollouts
 
 
 def train(
@@ -62,7 +63,8 @@ def train(
     is already resized.
 
     A killed call is gone on with by the same call on the same folder: the result has the same bytes. Raises
-    NonFiniteError on a NaN step, ModelError for a model that cannot be used, ValueError for no rows.
+    NonFiniteError on a NaN step, ModelError for a model and RecipeError for a setting that cannot be used, ValueError
+    for no rows.
     """
     if not rows:
         raise ValueError(f"no rows to train the {role} on")
@@ -182,12 +184,14 @@ class Trainer(GRPOTrainer):
         """TRL's rollout function: each prompt is read once for all of its completions."""
         prompt_ids: list[list[int]] = []
         completion_ids: list[list[int]] = []
+        parts = (message["content"] for (message,) in prompts)
+        requests = [(image["image"], text["text"]) for image, text in parts]
         gather = self.args.ds3_gather_for_generation
         with unwrap_model_for_generation(
             self.model_wrapped, self.accelerator, gather_deepspeed3_params=gather
         ) as model:
-            for requests, copies in _chunks(prompts, self._recipe.sampling.batch):
-                inputs = encode(self.processing_class, requests)
+            for distinct, copies in chunks(requests, self._recipe.sampling.batch):
+                inputs = encode(self.processing_class, distinct)
                 completion_ids += generate(model, inputs, copies, self._drawing)
                 for ids, mask, count in zip(inputs["input_ids"], inputs["attention_mask"], copies, strict=True):
                     prompt_ids += [ids[mask.bool()].tolist()] * count
@@ -223,30 +227,16 @@ def settings(
     }
     # Completions that are still to be trained on are in no checkpoint: save where none are left.
     passes = wanted.get("num_iterations", 1)
-    return GRPOConfig(**wanted | {"save_steps": math.ceil(wanted["save_steps"] / passes) * passes})
+    config = GRPOConfig(**wanted | {"save_steps": math.ceil(wanted["save_steps"] / passes) * passes})
+    if ignored := [n for n in _NOT_HEEDED if getattr(config, n) != GRPOConfig.__dataclass_fields__[n].default]:
+        names = ", ".join(f"grpo.{name}" for name in ignored)
+        raise RecipeError([f"{names}: not heeded in rollouts; remove it. temperature, top_p, top_k and min_p are"])
+    return config
 
 
 @contextmanager
 def _known_warnings_hidden() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
-        warnings.filterwarnings(
-            "ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning
-        )  # TRL's own use
+        warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning)  # TRL's use
         yield
-
-
-def _chunks(prompts: list[list[dict[str, Any]]], batch: int) -> Iterator[tuple[list[Request], list[int]]]:
-    """Distinct requests and how often each stands in a row, cut where the completions would be more than `batch`."""
-    parts = (message["content"] for (message,) in prompts)
-    requests = [(image["image"], text["text"]) for image, text in parts]
-    chunk: list[Request] = []
-    copies: list[int] = []
-    for _, group in groupby(requests, key=lambda request: (id(request[0]), request[1])):
-        same = list(group)
-        if chunk and sum(copies) + len(same) > batch:
-            yield chunk, copies
-            chunk, copies = [], []
-        chunk.append(same[0])
-        copies.append(len(same))
-    yield chunk, copies

@@ -113,8 +113,12 @@ def end_tokens(model: PreTrainedModel, processor: ProcessorMixin) -> list[int]:
 def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path, like: str | Path | None = None) -> None:
     """Write a checkpoint and check that it opens: with the Auto classes, and with the tensor names of `like`.
 
-    `like` is the model that training started from; its names are compared where it is a local folder.
+    `like` is the model that training started from; its names are compared where it is a local folder. Raises
+    ModelError, also for weights that are not finite.
     """
+    for name, weights in model.named_parameters():
+        if not weights.isfinite().all():
+            raise ModelError(f"{name} holds NaN or infinity, so nothing was saved; lower the learning rate")
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     check(folder, like)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -198,6 +198,20 @@ def generate(
             state = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
             logits = model(input_ids=tokens[:, None], use_cache=True, **state).logits[:, -1]
             positions = positions + 1
+
+
+def chunks(requests: Sequence[Request], batch: int) -> Iterator[tuple[list[Request], list[int]]]:
+    """Distinct requests and how often each stands there in a row, cut before there are more than `batch` of them all."""
+    chunk: list[Request] = []
+    copies: list[int] = []
+    for _, group in groupby(requests, key=lambda request: (id(request[0]), request[1])):
+        same = list(group)
+        if chunk and sum(copies) + len(same) > batch:
+            yield chunk, copies
+            chunk, copies = [], []
+        chunk.append(same[0])
+        copies.append(len(same))
+    yield chunk, copies
 
 
 def _pixels(picture: Picture) -> int:
