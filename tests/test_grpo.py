@@ -168,6 +168,20 @@ def test_rows_are_taken_in_order_and_again_from_the_first(base: Path, tmp_path: 
     assert opened == ["0", "1", "2", "reward", "3", "0", "1", "reward"]  # once a step, and not before its turn
 
 
+@pytest.mark.parametrize("narrow", [{"temperature": 0.002}, {"top_k": 1}])
+def test_rollouts_are_drawn_as_the_recipe_says(base: Path, tmp_path: Path, narrow: dict[str, float]) -> None:
+    groups = []
+
+    def reward(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+        groups.append([len(set(completions[start : start + 4])) for start in (0, 4, 8)])
+        return by_length(rows, completions)
+
+    train(base, tmp_path / "wide", reward, steps=1, recipe=recipe(num_generations=4))
+    train(base, tmp_path / "narrow", reward, steps=1, recipe=recipe(num_generations=4, **narrow))
+    assert groups[0] == [4, 4, 4]
+    assert max(groups[1]) <= 2  # two tokens may be as likely as each other
+
+
 def test_a_frozen_vision_tower_keeps_its_weights(base: Path, tmp_path: Path) -> None:
     frozen = recipe()
     frozen.freeze_vision = True

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from visplay.engine.models import ModelError, banned_tokens
-from visplay.engine.sampling import Completion, Request, Sampler, encode
+from visplay.engine.sampling import Completion, Drawing, Request, Sampler, chunks, encode
 from visplay.recipe import PoolSettings, SamplingSettings
 
 POOL = PoolSettings(min_tokens=4, max_tokens=64)
@@ -130,11 +130,42 @@ def test_tokens_that_stand_for_images_are_never_written(sampler: Sampler) -> Non
     assert all(answer.text for answer in answers)
 
 
-def test_a_model_in_training_is_in_training_afterwards(sampler: Sampler) -> None:
+def test_a_model_in_training_writes_without_dropout_and_is_in_training_afterwards(base: Path) -> None:
+    sampler = Sampler(base, POOL, SamplingSettings())
+    expected = sampler.sample(REQUESTS[:1], n=1, max_new_tokens=8, seed=0, greedy=True)
+    for layer in sampler.model.model.language_model.layers:
+        layer.self_attn.attention_dropout = 0.9
     sampler.model.train()
-    sampler.sample(REQUESTS[:1], n=1, max_new_tokens=1, seed=0)
+    assert sampler.sample(REQUESTS[:1], n=1, max_new_tokens=8, seed=0, greedy=True) == expected
     assert sampler.model.training
-    sampler.model.eval()
+
+
+@pytest.mark.parametrize(
+    ("settings", "possible"),
+    [
+        ({}, {0, 1, 2, 3}),
+        ({"top_k": 2}, {0, 1}),
+        ({"top_p": 0.6}, {0, 1}),
+        ({"min_p": 0.5}, {0, 1}),
+        ({"temperature": None}, {0}),
+        ({"temperature": 0.02}, {0}),
+        ({"banned": [0, 3]}, {1, 2}),
+        ({"not_first": [0]}, {1, 2, 3}),
+    ],
+)
+def test_a_token_is_drawn_from_what_the_settings_leave(settings: dict[str, Any], possible: set[int]) -> None:
+    plain: dict[str, Any] = {"max_new_tokens": 1, "temperature": 1.0, "ends": [9], "banned": []}
+    drawing = Drawing(**plain | settings)
+    logits = torch.tensor([0.4, 0.3, 0.15, 0.15]).log().repeat(500, 1)
+    torch.manual_seed(0)
+    assert set(drawing.draw(logits, first=True).tolist()) == possible
+
+
+def test_what_is_asked_several_times_in_a_row_is_read_once() -> None:
+    one, other = picture(0), picture(1)
+    requests: list[Request] = [*[(one, "a")] * 3, *[(one, "b")] * 3, *[(other, "b")] * 3]
+    assert list(chunks(requests, batch=6)) == [([(one, "a"), (one, "b")], [3, 3]), ([(other, "b")], [3])]
+    assert [copies for _, copies in chunks(requests, batch=1)] == [[3], [3], [3]]
 
 
 def test_several_greedy_completions_are_refused(sampler: Sampler) -> None:

@@ -64,7 +64,7 @@ class Drawing:
 
     def draw(self, logits: torch.Tensor, first: bool) -> torch.Tensor:
         """One id for each row of logits (rows, vocabulary); `first` at the beginning of a completion."""
-        never = torch.tensor([*self.banned, *(self.not_first if first else ())], device=logits.device)
+        never = torch.tensor([*self.banned, *(self.not_first if first else ())], dtype=torch.long, device=logits.device)
         scores = self._shapers(never, logits.float().index_fill(-1, never, -torch.inf))
         if self.temperature is None:
             return scores.argmax(-1)
@@ -201,7 +201,7 @@ def generate(
 
 
 def chunks(requests: Sequence[Request], batch: int) -> Iterator[tuple[list[Request], list[int]]]:
-    """Distinct requests and how often each stands there in a row, cut before there are more than `batch` of them all."""
+    """Distinct requests and how often each stands there in a row; at most `batch` at a time, or one request."""
     chunk: list[Request] = []
     copies: list[int] = []
     for _, group in groupby(requests, key=lambda request: (id(request[0]), request[1])):
