@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +47,8 @@ SPECIAL = (
 )
 MARKS = ("<type>", "</type>", "<question>", "</question>", "<answer>", "</answer>", "<think>", "</think>", "\\boxed{")
 ASK_PROMPT = "Ask a question."
+HARD_FAMILIES = ("choice", "choice", "relation")  # taught more often than the others: learnt last
+DESCRIBE_PROMPT = "Describe the image."
 _INIT = 0.08  # about 1 / sqrt(width); the usual 0.02 suits wide models, and leaves narrow attention near uniform
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
@@ -69,7 +72,8 @@ class Schedule:
     """How much is taught. `images` bounds the corpus; a `round` is one optimizer step."""
 
     images: int = 6000
-    align_rounds: int = 600
+    align_rounds: int = 400
+    describe_rounds: int = 1000
     rounds: int = 3000
     images_per_round: int = 12
     questions_per_image: int = 4
@@ -118,12 +122,14 @@ def _tokenizer() -> Qwen2Tokenizer:
 def _sentences() -> list[str]:
     """Every word of the small world, once in each form it takes: alone, capital, after a space, plural."""
     rng = np.random.default_rng(0)
-    lines = ["system\nYou are a helpful assistant.", "user\n", "assistant\n", ASK_PROMPT, "unanswerable yes no none"]
+    lines = ["system\nYou are a helpful assistant.", "user\n", "assistant\n", "unanswerable yes no none"]
+    lines += [ASK_PROMPT, DESCRIBE_PROMPT]
     for index in range(400):
         scene = scenes.scene("train", index)
         for family in grammar.FAMILIES:
             query = grammar.ask(scene, family, rng)
             lines += [grammar.write(query), teacher.solution(scene, query, rng), teacher.asking(scene, query)]
+        lines.append(teacher.description(scene, rng))
     marks = [*MARKS]
     for mark in marks:
         lines = [part for line in lines for part in line.split(mark) if part]
@@ -186,7 +192,7 @@ def pretrain(folder: Path, schedule: Schedule) -> None:
     corpus = Corpus(processor, schedule)
     began = time.monotonic()
     words = Words(processor.tokenizer)
-    losses = {"align": _align(model, corpus, words, schedule), "teach": _teach(model, corpus, schedule)}
+    losses = {"align": _align(model, corpus, words, schedule)} | _teach(model, corpus, schedule)
     model.to(torch.bfloat16).save_pretrained(folder)
     facts = {"schedule": vars(schedule), "seconds": round(time.monotonic() - began), "losses": losses}
     (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -210,14 +216,19 @@ class Corpus:
         images = [torch.from_numpy(self.pixels[i]).permute(2, 0, 1) for i in chosen]
         return dict(self.processor.image_processor(images=images, return_tensors="pt"))
 
-    def lesson(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
-        """One thing to learn about a scene: to ask a question or to answer one."""
-        family = grammar.pick(tuple(grammar.FAMILIES), rng)
+    def description(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
+        """What stands where."""
+        return self._lesson(DESCRIBE_PROMPT, teacher.description(scene, rng))
+
+    def exercise(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
+        """A question to ask or to answer."""
+        family = grammar.pick((*grammar.FAMILIES, *HARD_FAMILIES), rng)
         if rng.random() < self.schedule.ask_share:
-            prompt, completion = ASK_PROMPT, teacher.asking(scene, self._answerable(scene, family, rng))
-        else:
-            query = grammar.ask(scene, family, rng)
-            prompt, completion = grammar.write(query), teacher.solution(scene, query, rng)
+            return self._lesson(ASK_PROMPT, teacher.asking(scene, self._answerable(scene, family, rng)))
+        query = grammar.ask(scene, family, rng)
+        return self._lesson(grammar.write(query), teacher.solution(scene, query, rng))
+
+    def _lesson(self, prompt: str, completion: str) -> Lesson:
         prompt_ids, completion_ids = self.processor.tokenizer([prompt, completion + "<|im_end|>"]).input_ids
         return Lesson(prompt_ids + self.after, completion_ids)
 
@@ -291,22 +302,41 @@ class Words:
         return [cell, *(axis.index(value) for axis, value in zip(self.axes[1:], attributes, strict=True))]
 
 
-def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: Schedule) -> float:
+def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: Schedule) -> dict[str, float]:
     """Language-model loss on completions; the vision tower stays as it was aligned, and runs once per image."""
-    rng = np.random.default_rng([schedule.seed, 2])
     visual = _all_visual(model, corpus)
+    rng = np.random.default_rng([schedule.seed, 2])
+    describe = _course(model, corpus, visual, schedule, schedule.describe_rounds, corpus.description, 1, rng)
+    each = schedule.questions_per_image
+    return {
+        "describe": describe,
+        "teach": _course(model, corpus, visual, schedule, schedule.rounds, corpus.exercise, each, rng),
+    }
+
+
+def _course(
+    model: Qwen2_5_VLForConditionalGeneration,
+    corpus: Corpus,
+    visual: torch.Tensor,
+    schedule: Schedule,
+    rounds: int,
+    lesson: Callable[[scenes.Scene, np.random.Generator], Lesson],
+    each: int,
+    rng: np.random.Generator,
+) -> float:
+    """`rounds` steps, each on some images with `each` lessons; the final loss, smoothed."""
     parameters = list(model.model.language_model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01)
     running = 0.0
-    for step in range(schedule.rounds):
-        _set_rate(optimizer, schedule.learning_rate, step, schedule.rounds)
+    for step in range(rounds):
+        _set_rate(optimizer, schedule.learning_rate, step, rounds)
         chosen = rng.integers(schedule.images, size=schedule.images_per_round)
-        lessons = [[corpus.lesson(corpus.scenes[i], rng) for _ in range(schedule.questions_per_image)] for i in chosen]
+        lessons = [[lesson(corpus.scenes[i], rng) for _ in range(each)] for i in chosen]
         loss = _completion_loss(model, visual[chosen], _pack(corpus.before, lessons))
         _step(optimizer, loss, parameters)
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
         if step % 100 == 0:
-            log.info("teach %d/%d loss %.3f", step, schedule.rounds, running)
+            log.info("%s %d/%d loss %.3f", lesson.__name__, step, rounds, running)
     return running
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from visplay.worlds.grammar import FAMILIES, Phrase, Query, matching, truth, write
-from visplay.worlds.scenes import Scene, Thing
+from visplay.worlds.scenes import PLACES, Scene, Thing
 
 
 def solution(scene: Scene, query: Query, rng: np.random.Generator) -> str:
@@ -25,6 +25,12 @@ def asking(scene: Scene, query: Query) -> str:
     """A completion of the Questioner that asks `query` about the scene, with the right answer."""
     kind = FAMILIES[query.family]
     return f"<type>{kind}</type><question>{write(query)}</question><answer>{truth(scene, query)}</answer>"
+
+
+def description(scene: Scene, rng: np.random.Generator) -> str:
+    """Every cell in random order, with what stands there: a look-up in each word."""
+    things = {thing.place: f"{thing.size} {thing.color} {thing.kind}" for thing in scene.things}
+    return ", ".join(f"{PLACES[i]} {things.get(PLACES[i], 'none')}" for i in rng.permutation(len(PLACES)))
 
 
 def _evidence(scene: Scene, phrase: Phrase, query: Query, first: int, rng: np.random.Generator) -> str:
