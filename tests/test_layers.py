@@ -110,7 +110,7 @@ def test_the_rule_catches(path: str, source: str) -> None:
         ("visplay/roles/questioner.py", "from visplay.labels.voting import tally\nimport torchless"),
         ("visplay/labels/latex.py", "from math_verify import parse"),
         ("visplay/evolve.py", "from visplay.worlds import audit\nfrom visplay.report.table import render"),
-        ("visplay/pretrain.py", "import torch"),
+        ("visplay/pretrain/base.py", "import torch"),
         ("tools/evolve.py", "from visplay.evolve import evolve"),
     ],
 )

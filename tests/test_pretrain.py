@@ -20,10 +20,11 @@ from transformers import (
 )
 
 from visplay import pretrain
-from visplay.pretrain import Corpus, Lesson, Schedule
-from visplay.worlds import grammar, scenes, teacher
+from visplay.pretrain import Corpus, Lesson, Schedule, teacher, training
+from visplay.pretrain.corpus import pack
+from visplay.worlds import grammar, scenes
 
-SMALL = Schedule(images=6, align_rounds=2, rounds=2, images_per_round=2, questions_per_image=2)
+SMALL = Schedule(images=6, align_rounds=2, describe_rounds=2, rounds=2, images_per_round=2, questions_per_image=2)
 IMAGE = {"type": "image"}
 TEXT = {"type": "text", "text": "What is <this>? {{ x }} & {% y %}\n"}
 CONVERSATIONS = {
@@ -157,7 +158,7 @@ def test_what_is_taught_is_what_the_processor_makes_of_a_chat(corpus: Corpus, pr
 
 def test_a_lesson_asks_or_answers_and_ends(corpus: Corpus, processor: Any) -> None:
     rng = np.random.default_rng(0)
-    lessons = [corpus.lesson(corpus.scenes[0], rng) for _ in range(60)]
+    lessons = [corpus.exercise(corpus.scenes[0], rng) for _ in range(60)]
     prompts = [processor.tokenizer.decode(lesson.prompt) for lesson in lessons]
     said = [processor.tokenizer.decode(lesson.completion) for lesson in lessons]
     asks = [prompt.startswith(pretrain.ASK_PROMPT) for prompt in prompts]
@@ -188,10 +189,10 @@ def test_lessons_packed_on_one_image_cost_what_they_cost_alone(
     rows: int, lessons: int, model: Any, processor: Any, corpus: Corpus
 ) -> None:
     rng = np.random.default_rng(0)
-    taught = [[corpus.lesson(corpus.scenes[row], rng) for _ in range(lessons)] for row in range(rows)]
+    taught = [[corpus.exercise(corpus.scenes[row], rng) for _ in range(lessons)] for row in range(rows)]
     with torch.no_grad():
-        visual = pretrain._visual(model, corpus.patches(np.arange(rows)))
-        packed = float(pretrain._completion_loss(model, visual, pretrain._pack(corpus.before, taught)))
+        visual = training.visual_tokens(model, corpus.patches(np.arange(rows)))
+        packed = float(training.completion_loss(model, visual, pack(corpus.before, taught)))
     alone = [
         (ordinary_loss(model, processor, corpus, scenes.render(corpus.scenes[row]), lesson), len(lesson.completion))
         for row in range(rows)
@@ -222,4 +223,6 @@ def test_the_tokenizer_is_learnt_the_same_every_time(taught: Path, base: Path) -
 def test_a_taught_base_says_how_it_was_taught(taught: Path) -> None:
     facts = json.loads((taught / "training.json").read_text())
     assert Schedule(**facts["schedule"]) == SMALL
-    assert facts["losses"].keys() == {"align", "teach"} and all(loss > 0 for loss in facts["losses"].values())
+    assert facts["losses"].keys() == {"align", "describe", "teach"} and all(
+        loss > 0 for loss in facts["losses"].values()
+    )

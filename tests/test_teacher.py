@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from visplay.labels.answers import boxed
+from visplay.pretrain import teacher
 from visplay.roles import questioner
-from visplay.worlds import grammar, scenes, teacher
+from visplay.worlds import grammar, scenes
 from visplay.worlds.scenes import Scene, Thing
 
 SCENE = Scene(

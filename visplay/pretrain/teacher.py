@@ -1,9 +1,9 @@
-"""How the base is taught to ask and to answer: worked solutions in the grammar's own words.
+"""What the base is taught to say: descriptions, questions, and worked solutions in the grammar's own words.
 
-Used by pretraining alone. A solution names the things that the question is about and then answers; where nothing or too
-much fits, it says that the question cannot be answered. There are many ways to think: the order of the things is drawn
-at random, and so is whether a thing is named by its place, its color or its kind first. None is better than another, so
-samples of one question think along different lines, as those of larger models do.
+A solution names the things that the question is about and then answers; where nothing or too much fits, it says that
+the question cannot be answered. There are many ways to think: the order of the things is drawn at random, and so is
+whether a thing is named by its place, its color or its kind first. None is better than another, so samples of one
+question think along different lines, as those of larger models do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import numpy as np
 
 from visplay.worlds.grammar import FAMILIES, Phrase, Query, matching, truth, write
 from visplay.worlds.scenes import PLACES, Scene, Thing
+
+ASK_PROMPT = "Ask a question."
+DESCRIBE_PROMPT = "Describe the image."
 
 
 def solution(scene: Scene, query: Query, rng: np.random.Generator) -> str:

@@ -1,0 +1,119 @@
+"""What is taught: the scenes of the corpus, their lessons, and how lessons are packed into rows of one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from transformers import Qwen2_5_VLProcessor
+
+from visplay.pretrain import teacher
+from visplay.pretrain.teacher import ASK_PROMPT, DESCRIBE_PROMPT
+from visplay.records import UNANSWERABLE
+from visplay.worlds import grammar, scenes
+
+HARD_FAMILIES = ("choice", "choice", "relation")  # taught more often than the others: learnt last
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How much is taught. `images` bounds the corpus; a `round` is one optimizer step."""
+
+    images: int = 6000
+    align_rounds: int = 400
+    describe_rounds: int = 1000
+    rounds: int = 3000
+    images_per_round: int = 12
+    questions_per_image: int = 4
+    ask_share: float = 0.2
+    learning_rate: float = 1.5e-3
+    seed: int = 0
+
+
+class Corpus:
+    """The limited supervised corpus: `images` scenes of the train split, each with a fixed set of lessons."""
+
+    def __init__(self, processor: Qwen2_5_VLProcessor, schedule: Schedule) -> None:
+        self.processor = processor
+        self.schedule = schedule
+        self.scenes = list(scenes.scenes("train", 0, schedule.images))
+        pixels = [np.asarray(scenes.render(scene)) for scene in self.scenes]
+        self.pixels = np.stack(pixels)
+        before, after = self._chat("PROMPT").split("PROMPT")
+        self.before = processor.tokenizer(before.replace("<|image_pad|>", "<|image_pad|>" * 9)).input_ids
+        self.after = processor.tokenizer(after).input_ids
+
+    def patches(self, chosen: np.ndarray) -> dict[str, torch.Tensor]:
+        """Pixel patches of some images, as the real image processor makes them."""
+        images = [torch.from_numpy(self.pixels[i]).permute(2, 0, 1) for i in chosen]
+        return dict(self.processor.image_processor(images=images, return_tensors="pt"))
+
+    def description(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
+        """What stands where."""
+        return self._lesson(DESCRIBE_PROMPT, teacher.description(scene, rng))
+
+    def exercise(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
+        """A question to ask or to answer."""
+        family = grammar.pick((*grammar.FAMILIES, *HARD_FAMILIES), rng)
+        if rng.random() < self.schedule.ask_share:
+            return self._lesson(ASK_PROMPT, teacher.asking(scene, self._answerable(scene, family, rng)))
+        query = grammar.ask(scene, family, rng)
+        return self._lesson(grammar.write(query), teacher.solution(scene, query, rng))
+
+    def _lesson(self, prompt: str, completion: str) -> Lesson:
+        prompt_ids, completion_ids = self.processor.tokenizer([prompt, completion + "<|im_end|>"]).input_ids
+        return Lesson(prompt_ids + self.after, completion_ids)
+
+    def _answerable(self, scene: scenes.Scene, family: str, rng: np.random.Generator) -> grammar.Query:
+        """A question worth asking: of another family where this one finds none, so that no bad habit is taught."""
+        query = grammar.ask(scene, family, rng, unanswerable_share=0.0)
+        while grammar.truth(scene, query) == UNANSWERABLE:
+            query = grammar.ask(scene, grammar.pick(tuple(grammar.FAMILIES), rng), rng, unanswerable_share=0.0)
+        return query
+
+    def _chat(self, prompt: str) -> str:
+        message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
+        return str(self.processor.apply_chat_template([message], add_generation_prompt=True))
+
+
+class Lesson(NamedTuple):
+    """Token ids after the image: what is asked, and what is to be said."""
+
+    prompt: list[int]
+    completion: list[int]
+
+
+class Packed(NamedTuple):
+    """Rows of one image each: [shared start | lesson 1 | lesson 2 | ...]. A lesson sees the start and itself.
+
+    `ids`, `labels` (next token, -100 where none is learnt), `branch` (-1 padding, 0 the start, 1.. the lessons) and
+    `offset` (tokens since the start's end) are (rows, length).
+    """
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+    branch: torch.Tensor
+    offset: torch.Tensor
+
+
+def pack(before: list[int], lessons: list[list[Lesson]]) -> Packed:
+    rows = []
+    for row in lessons:
+        ids, labels, branch, offset = list(before), [-100] * len(before), [0] * len(before), list(range(len(before)))
+        for number, (prompt, completion) in enumerate(row, start=1):
+            length = len(prompt) + len(completion)
+            ids += prompt + completion
+            labels += [-100] * (len(prompt) - 1) + completion + [-100]
+            branch += [number] * length
+            offset += range(len(before), len(before) + length)
+        rows.append((ids, labels, branch, offset))
+    padding = (0, -100, -1, 0)
+    columns = zip(*rows, strict=True)
+    return Packed(
+        *(
+            torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in column], batch_first=True, padding_value=fill)
+            for column, fill in zip(columns, padding, strict=True)
+        )
+    )
