@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from visplay.recipe import Recipe, load_recipe
-from visplay.results import MANIFEST
+from visplay.runs.results import MANIFEST
 
 ROOT = Path(__file__).parents[1]
 TOOL = ROOT / "tools" / "evolve.py"

@@ -1,6 +1,6 @@
 import pytest
 
-from visplay.batches import Batching, cut
+from visplay.recipe.batches import Batching, cut
 
 
 def test_without_a_size_a_part_is_one_group():

@@ -19,8 +19,7 @@ from visplay.engine import grpo
 from visplay.engine.grpo import NonFiniteError, Row, Score
 from visplay.engine.journal import Journal
 from visplay.engine.sampling import encode
-from visplay.layers import RecipeError
-from visplay.recipe import PoolSettings, Recipe, SamplingSettings
+from visplay.recipe import PoolSettings, Recipe, RecipeError, SamplingSettings
 from visplay.records import ImageRecord
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning", "ignore:.*rollout_func")

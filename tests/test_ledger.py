@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from visplay import ledger
-from visplay.results import digest, seal
+from visplay.runs import ledger
+from visplay.runs.results import digest, seal
 
 
 @pytest.fixture

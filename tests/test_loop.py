@@ -16,10 +16,9 @@ from safetensors.torch import load_file
 from small_loop import ROOT, STAGES, Loop, rows, scores, small
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from visplay import ledger, stages
+from visplay import stages
 from visplay.evolve import evolve
-from visplay.results import RunError
-from visplay.runs import Run
+from visplay.runs import Run, RunError, ledger
 
 BASE = "data/base"  # as the recipe names it, from the repository's root
 FIGURES = {"iteration", "greedy", "greedy_interval", "one_sample", "majority", "silver_accuracy"}

@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 from small_loop import ROOT, TOOL, Loop, arguments, differing, scores, small
 
-from visplay import ledger
-from visplay.runs import Run
+from visplay.runs import Run, ledger
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["visplay.evolve"])

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from small_loop import ROOT, STAGES, Loop, differing, scores, small
 
-from visplay import ledger
 from visplay.evolve import evolve
+from visplay.runs import ledger
 from visplay.worlds import grammar, scenes
 
 

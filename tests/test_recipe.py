@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from visplay import grpo_keys, rules
-from visplay.recipe import Batching, Recipe, RecipeError, batching, difference, load_recipe, to_yaml
+from visplay.recipe import (
+    Batching,
+    Recipe,
+    RecipeError,
+    batching,
+    difference,
+    grpo_keys,
+    load_recipe,
+    rules,
+    to_yaml,
+)
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from visplay.results import RunError, check_files, check_inputs, digest, read_manifest, seal
+from visplay.runs.results import RunError, check_files, check_inputs, digest, read_manifest, seal
 
 
 @pytest.fixture

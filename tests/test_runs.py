@@ -5,11 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from visplay import ledger
 from visplay.recipe import PoolSettings, Recipe
-from visplay.results import RunError, digest
-from visplay.runs import Run
-from visplay.stopping import Stopped
+from visplay.runs import Run, RunError, Stopped, digest, ledger
 
 
 def recipe(**changes: object) -> Recipe:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from visplay import ledger
 from visplay.recipe import PoolSettings, Recipe
-from visplay.results import RunError
-from visplay.runs import Run
+from visplay.runs import Run, RunError, ledger
 
 RECIPE = Recipe(model="base", pool=PoolSettings(source="images"))
 
@@ -22,8 +20,7 @@ class Process:
     SCRIPT = """
         import os, sys
         from visplay.recipe import PoolSettings, Recipe
-        from visplay.runs import Run
-        from visplay.stopping import Stopped, stop_signals
+        from visplay.runs import Run, Stopped, stop_signals
 
         def work(directory):
             (directory / "steps").mkdir()

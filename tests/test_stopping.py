@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from visplay.stopping import Stopped, stop_signals
+from visplay.runs import Stopped, stop_signals
 
 
 @pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -23,7 +23,7 @@ def test_the_handlers_of_before_come_back():
 
 CLINGS_TO_LIFE = """
 import signal
-from visplay.stopping import Stopped, stop_signals
+from visplay.runs import Stopped, stop_signals
 with stop_signals():
     try:
         signal.raise_signal(signal.SIGINT)
@@ -41,7 +41,7 @@ def test_a_second_signal_kills_at_once(second):
 
 FORKS = """
 import os, signal
-from visplay.stopping import stop_signals
+from visplay.runs import stop_signals
 with stop_signals():
     child = os.fork()
     if child == 0:

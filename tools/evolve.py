@@ -22,7 +22,7 @@ def guarded(work: Callable[[], None]) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched unless the user says so
     # Imported this late so that --help answers at once.
     from visplay.errors import VisplayError
-    from visplay.stopping import Stopped, stop_signals
+    from visplay.runs import Stopped, stop_signals
 
     try:
         with stop_signals():

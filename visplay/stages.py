@@ -25,9 +25,8 @@ from visplay.labels.answers import boxed
 from visplay.recipe import PoolSettings, Recipe
 from visplay.records import ImageRecord, SilverAnswer, image_record, question, read_jsonl, silver_answer, write_jsonl
 from visplay.report import ScoreRow
-from visplay.results import Inputs, digest, read_manifest
 from visplay.roles import questioner, reasoner
-from visplay.runs import Run
+from visplay.runs import Inputs, Run, digest, read_manifest
 from visplay.worlds import scenes
 from visplay.worlds.audit import audit
 from visplay.worlds.heldout import heldout_items

@@ -27,8 +27,7 @@ from trl.models import unwrap_model_for_generation
 from visplay.engine import models
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
 from visplay.engine.sampling import Drawing, chunks, encode, generate
-from visplay.layers import RecipeError
-from visplay.recipe import Recipe, batching
+from visplay.recipe import Recipe, RecipeError, batching
 from visplay.records import ImageRecord
 from visplay.runs import STEPS
 

@@ -25,8 +25,8 @@ from transformers import TrainerCallback, TrainerState
 
 from visplay.errors import VisplayError
 from visplay.records import ImageRecord
-from visplay.results import sync
 from visplay.runs import STEPS
+from visplay.runs.results import sync
 
 # Our name -> TRL's. None where a step has no such figure, as when every reward of it was None.
 _FIGURES = {

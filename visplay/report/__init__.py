@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from visplay import ledger
 from visplay.report.figure import draw
 from visplay.report.scores import ScoreRow, write_metrics, write_scores
 from visplay.report.table import render
-from visplay.runs import Run
+from visplay.runs import Run, ledger
 
 __all__ = ["ScoreRow", "publish", "show"]
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from visplay import batches, grpo_keys
+from visplay.recipe import batches, grpo_keys
 
 Values = Mapping[str, Any]
 

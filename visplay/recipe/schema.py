@@ -1,26 +1,14 @@
-"""What a run is made of: the typed recipe, its defaults (the paper's values), and how a YAML file becomes one.
+"""Every key of a recipe, its type and its default.
 
 Source of the defaults: VisPlay, arXiv 2511.15661, section 3 and appendix; where the paper is silent, the released code.
-A recipe file holds only what differs from the defaults. This module is pure: it imports no torch and touches no model.
-Which values are allowed stands in `visplay.rules`, which settings of TRL are in `visplay.grpo_keys`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import ValidationError
-
-from visplay import batches, grpo_keys, layers, rules
-from visplay.batches import Batching
-from visplay.layers import RecipeError
+from omegaconf import MISSING
 
 
 @dataclass
@@ -131,83 +119,3 @@ class Recipe:
             "temperature": 1.0,
         }
     )
-
-
-def load_recipe(path: str | Path, overrides: Iterable[str] = (), world_size: int = 1) -> Recipe:
-    """The defaults, overlaid by the YAML file, overlaid by `key=value` overrides with dotted keys.
-
-    Raises RecipeError with all problems at once: unknown keys, wrong types, missing or impossible values, and batches
-    that cannot be shared among `world_size` processes.
-    """
-    config = OmegaConf.structured(Recipe)
-    settings, problems = layers.read(Path(path), overrides)
-    for key, value in settings:
-        problems += _assign(config, key, value)
-    problems += [
-        f"{key}: missing; set it in the recipe or as {key}=..." for key in sorted(OmegaConf.missing_keys(config))
-    ]
-    problems += rules.problems(layers.flat(cast(dict[str, Any], OmegaConf.to_container(config))), world_size)
-    if problems:
-        raise RecipeError(problems)
-    return cast(Recipe, OmegaConf.to_object(config))
-
-
-def batching(recipe: Recipe, prompts_per_step: int, world_size: int = 1) -> Batching:
-    """How one step of `prompts_per_step` prompts is cut for `world_size` processes; raises RecipeError if it cannot."""
-    per_device = recipe.grpo.get("per_device_train_batch_size")
-    try:
-        return batches.cut(prompts_per_step, recipe.grpo["num_generations"], per_device, world_size)
-    except ValueError as error:
-        raise RecipeError([str(error)]) from error
-
-
-def to_yaml(recipe: Recipe) -> str:
-    """The whole recipe, defaults included, in the order of the schema; `load_recipe` reads it back unchanged."""
-    return OmegaConf.to_yaml(OmegaConf.structured(recipe))
-
-
-def difference(old: Recipe, new: Recipe) -> list[str]:
-    """One line `key: old -> new` for every setting that differs; a setting that one side lacks is shown as unset."""
-    before, after = (
-        {key: json.dumps(value) for key, value in layers.flat(dataclasses.asdict(recipe)).items()}
-        for recipe in (old, new)
-    )
-    return [
-        f"{key}: {before.get(key, 'unset')} -> {after.get(key, 'unset')}"
-        for key in {**before, **after}
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _annotations(schema: Any = Recipe, prefix: str = "") -> Iterator[tuple[str, str]]:
-    for item in dataclasses.fields(schema):
-        if dataclasses.is_dataclass(item.default_factory):
-            yield from _annotations(item.default_factory, f"{prefix}{item.name}.")
-        else:
-            yield prefix + item.name, str(item.type)
-
-
-def _assign(config: DictConfig, key: str, value: Any) -> list[str]:
-    known = dict(_annotations())
-    section = [other for other in known if other.startswith(f"{key}.")]
-    if section or key == "grpo":
-        return [f"{key}: {value!r} is not a mapping; write {key}.NAME or indent its keys"]
-    if key not in known and not key.startswith("grpo."):
-        return [f"{key}: unknown key{_suggestion(key, known)}"]
-    try:
-        OmegaConf.update(config, key, value)
-    except ValidationError:
-        return [f"{key}: {value!r} is not of type {known[key]}"]
-    return []
-
-
-def _suggestion(key: str, known: Iterable[str]) -> str:
-    leaf = key.rpartition(".")[2]
-    if leaf in grpo_keys.OWNED:
-        return f"; {grpo_keys.OWNED[leaf]}"
-    names = [*known, *(f"grpo.{name}" for name in grpo_keys.fields() if name not in grpo_keys.OWNED)]
-    leaves = {name: name.rpartition(".")[2] for name in names}
-    near_leaves = [leaf] if leaf in leaves.values() else difflib.get_close_matches(leaf, leaves.values(), n=1)
-    same_leaf = [name for name in names if leaves[name] in near_leaves]
-    near = difflib.get_close_matches(key, names, n=1, cutoff=0.8) or same_leaf
-    return f"; did you mean {' or '.join(near)}?" if near else "; all keys stand in visplay/recipe.py"

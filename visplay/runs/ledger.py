@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from visplay import results
+from visplay.runs import results
 
 
 def read(directory: Path) -> list[dict[str, Any]]:

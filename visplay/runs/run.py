@@ -24,10 +24,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from visplay import ledger, results
 from visplay.recipe import Recipe, RecipeError, difference, load_recipe, to_yaml
-from visplay.results import Inputs, RunError
-from visplay.stopping import Stopped
+from visplay.runs import ledger, results
+from visplay.runs.results import Inputs, RunError
+from visplay.runs.stopping import Stopped
 
 logger = logging.getLogger(__name__)
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from visplay.recipe.layers import RecipeError
+from visplay.recipe.schema import Recipe
+
 
 class Batching(NamedTuple):
     """Completions per process at a time, and how many such parts a process adds up before the optimizer steps."""
 
     per_device: int
     accumulation: int
+
+
+def batching(recipe: Recipe, prompts_per_step: int, world_size: int = 1) -> Batching:
+    """How one step of `prompts_per_step` prompts is cut for `world_size` processes; raises RecipeError if it cannot."""
+    per_device = recipe.grpo.get("per_device_train_batch_size")
+    try:
+        return cut(prompts_per_step, recipe.grpo["num_generations"], per_device, world_size)
+    except ValueError as error:
+        raise RecipeError([str(error)]) from error
 
 
 def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Batching:

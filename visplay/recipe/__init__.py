@@ -1,0 +1,36 @@
+"""What a run is made of: the typed recipe, its defaults (the paper's values), and how a YAML file becomes one.
+
+A recipe file holds only what differs from the defaults. This package is pure: it imports no torch and touches no model.
+The keys and their defaults stand in `schema`, the allowed values in `rules`, the settings of TRL in `grpo_keys`.
+"""
+
+from visplay.recipe.batches import Batching, batching
+from visplay.recipe.layers import RecipeError
+from visplay.recipe.loading import difference, load_recipe, to_yaml
+from visplay.recipe.schema import (
+    AskSettings,
+    EvaluationSettings,
+    LabelSettings,
+    PoolSettings,
+    QuestionerSettings,
+    ReasonerSettings,
+    Recipe,
+    SamplingSettings,
+)
+
+__all__ = [
+    "AskSettings",
+    "Batching",
+    "EvaluationSettings",
+    "LabelSettings",
+    "PoolSettings",
+    "QuestionerSettings",
+    "ReasonerSettings",
+    "Recipe",
+    "RecipeError",
+    "SamplingSettings",
+    "batching",
+    "difference",
+    "load_recipe",
+    "to_yaml",
+]
