@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from visplay.recipe import PoolSettings, Recipe
-from visplay.report import publish
+from visplay.report import publish, show
 from visplay.report.figure import draw
 from visplay.report.scores import ScoreRow, write_metrics, write_scores
 from visplay.report.table import render
@@ -149,9 +149,7 @@ def test_figure_says_what_was_not_measured(tmp_path: Path) -> None:
     assert draw([], tmp_path / "none.svg").read_text().count(">not measured<") == 2
 
 
-def test_publishing_leaves_every_report_in_the_run_and_prints_the_table(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_publishing_leaves_every_report_in_the_run(tmp_path: Path) -> None:
     with Run.open(tmp_path / "run", Recipe(model="base", pool=PoolSettings(source="world:scenes"))) as run:
         run.stage(1, "ask", lambda folder: (folder / "summary.json").write_text('{"asked": 50}'), inputs={})
         publish(run, [BASE, FIRST])
@@ -159,4 +157,8 @@ def test_publishing_leaves_every_report_in_the_run_and_prints_the_table(
     assert {"scores.json", "metrics.jsonl", "scores.png"} <= set(reports)
     stage = json.loads(reports["metrics.jsonl"].read_text().splitlines()[0])
     assert (stage["kind"], stage["stage"], stage["summary"]) == ("stage", "ask", {"asked": 50})
+
+
+def test_showing_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    show([BASE, FIRST])
     assert render([BASE, FIRST]) in capsys.readouterr().out

@@ -23,17 +23,17 @@ class Schedule:
 
     images: int = 6000
     align_rounds: int = 400
-    describe_rounds: int = 1000
-    rounds: int = 3000
+    describe_rounds: int = 600
+    rounds: int = 4000
     images_per_round: int = 12
-    questions_per_image: int = 4
+    questions_per_image: int = 2
     ask_share: float = 0.2
     learning_rate: float = 1.5e-3
     seed: int = 0
 
 
 class Corpus:
-    """The limited supervised corpus: `images` scenes of the train split, each with a fixed set of lessons."""
+    """The limited supervised corpus: `images` scenes of the train split, each with lessons drawn at random."""
 
     def __init__(self, processor: Qwen2_5_VLProcessor, schedule: Schedule) -> None:
         self.processor = processor
