@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from visplay.records import UNANSWERABLE, Ballot, Question, SilverAnswer
-from visplay.study import OUTSIDE, shuffled, table, true
+from visplay.records import Ballot, Question, SilverAnswer
+from visplay.study import ILL_POSED, OUTSIDE, shuffled, table, true
 from visplay.worlds.scenes import Scene, Thing
 
 SCENE = Scene("pool", 0, (Thing(0, 0, "small", "red", "7"), Thing(2, 2, "large", "red", "circle")))
@@ -37,7 +37,7 @@ def test_shuffling_leaves_dropped_rows_alone() -> None:
     assert shuffled(rows, lambda _: SCENE) == rows
 
 
-def test_true_labels_come_from_the_scene_and_call_ill_posed_questions_unanswerable() -> None:
+def test_true_labels_come_from_the_scene_and_rows_without_one_are_dropped() -> None:
     rows = [
         row(0, "How many red objects are there?", "5"),
         row(1, "What color is the square?", "red", "short_text"),
@@ -45,8 +45,8 @@ def test_true_labels_come_from_the_scene_and_call_ill_posed_questions_unanswerab
         row(3, "How many red objects are there?", "5", dropped="too easy"),
     ]
     corrected = true(rows, lambda _: SCENE)
-    assert answers(corrected) == ["2", UNANSWERABLE, "3", "5"]
-    assert [each.dropped for each in corrected] == [None, None, OUTSIDE, "too easy"]
+    assert answers(corrected) == ["2", "red", "3", "5"]
+    assert [each.dropped for each in corrected] == [None, ILL_POSED, OUTSIDE, "too easy"]
 
 
 def test_the_table_gives_mean_and_spread_of_the_last_row_minus_the_base(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
     silver     the loop as it is
     shuffled   the kept rows with their silver answers dealt out anew among questions of the same type
-    true       the kept rows with the world's true answers: the ceiling of what better labels could bring
+    true       the kept rows with the world's true answers, without questions that have none: the ceiling of what
+               better labels could bring
 
 Controls stand outside the loop: they hand `evolve` a function that replaces answers before the Reasoner is trained. A
 run that is there already is not run again.
@@ -20,12 +21,14 @@ from typing import Any
 
 from visplay.evolve import evolve
 from visplay.recipe import Recipe
-from visplay.records import SilverAnswer
+from visplay.records import UNANSWERABLE, SilverAnswer
 from visplay.worlds.audit import true_answer
 from visplay.worlds.scenes import Scene
 
 SceneOf = Callable[[str], Scene]
-OUTSIDE = "outside grammar"  # why a control drops a row: the world cannot answer its question
+# Why a control drops a row.
+OUTSIDE = "outside grammar"  # the world cannot read its question
+ILL_POSED = "ill-posed"  # its question has no answer; the loop, too, drops what the votes call unanswerable
 
 
 def shuffled(rows: Sequence[SilverAnswer], _: SceneOf) -> list[SilverAnswer]:
@@ -41,7 +44,7 @@ def shuffled(rows: Sequence[SilverAnswer], _: SceneOf) -> list[SilverAnswer]:
 
 
 def true(rows: Sequence[SilverAnswer], scene_of: SceneOf) -> list[SilverAnswer]:
-    """Kept rows with true answers; an ill-posed question is to be called unanswerable."""
+    """Kept rows with true answers; rows without one are dropped."""
     return [_with_truth(row, scene_of) if row.dropped is None else row for row in rows]
 
 
@@ -93,7 +96,9 @@ def _spread(shares: Sequence[float], signed: bool = False) -> str:
 def _with_truth(row: SilverAnswer, scene_of: SceneOf) -> SilverAnswer:
     assert row.question is not None
     answer = true_answer(row.question, scene_of(row.image_id))
-    return dataclasses.replace(row, dropped=OUTSIDE) if answer is None else _with_answer(row, answer)
+    if answer is None or answer == UNANSWERABLE:
+        return dataclasses.replace(row, dropped=OUTSIDE if answer is None else ILL_POSED)
+    return _with_answer(row, answer)
 
 
 def _with_answer(row: SilverAnswer, answer: str) -> SilverAnswer:
