@@ -131,7 +131,9 @@ def test_things_of_each_size_and_kind_stay_inside_their_cell() -> None:
 
 
 def test_written_images_lead_back_to_their_scenes(tmp_path: Path) -> None:
-    scenes.write_images(tmp_path / "images", "pool", 3)
+    (tmp_path / "images").mkdir()
+    for index in range(3):
+        scenes.write_image(tmp_path / "images", "pool", index)
     files = sorted((tmp_path / "images").iterdir())
     assert [file.name for file in files] == ["000000.png", "000001.png", "000002.png"]
     for file in files:
@@ -140,6 +142,6 @@ def test_written_images_lead_back_to_their_scenes(tmp_path: Path) -> None:
 
 
 def test_written_images_hold_pixels_and_no_answers(tmp_path: Path) -> None:
-    scenes.write_images(tmp_path, "pool", 1)
+    scenes.write_image(tmp_path, "pool", 0)
     with Image.open(tmp_path / "000000.png") as image:
         assert (image.size, image.mode, image.info) == ((84, 84), "RGB", {})

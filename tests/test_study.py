@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from visplay.recipe import PoolSettings, Recipe, RecipeError
 from visplay.records import Ballot, Question, SilverAnswer
-from visplay.study import ILL_POSED, OUTSIDE, shuffled, table, true
+from visplay.study import ILL_POSED, OUTSIDE, check, shuffled, table, true
 from visplay.worlds.scenes import Scene, Thing
 
 SCENE = Scene("pool", 0, (Thing(0, 0, "small", "red", "7"), Thing(2, 2, "large", "red", "circle")))
@@ -56,9 +57,21 @@ def test_the_table_gives_mean_and_spread_of_the_last_row_minus_the_base(tmp_path
         run = tmp_path / f"silver_{seed}"
         run.mkdir()
         (run / "scores.json").write_text(json.dumps({"rows": [base, final]}))
-    line = table(tmp_path).splitlines()[-1]
+    line = table(tmp_path, ["silver"], [0, 1], iterations=1).splitlines()[-1]
     # (6.0 + 10.0) / 2 = 8.0; sample standard deviation of 6 and 10 is 2.83
     assert line == "| silver | 2 | 60.0 ± 0.0 | 68.0 ± 2.8 | +8.0 ± 2.8 | +8.0 ± 2.8 | +18.0 ± 2.8 | +4.0 ± 2.8 |"
+
+
+def test_the_table_names_runs_that_are_not_finished(tmp_path: Path) -> None:
+    (tmp_path / "true_0").mkdir()
+    (tmp_path / "true_0" / "scores.json").write_text(json.dumps({"rows": [{"greedy": 0.5}]}))
+    assert table(tmp_path, ["true"], [0, 1], iterations=2).splitlines()[-1] == "true: 2 of 2 runs are not finished"
+
+
+def test_a_study_without_known_answers_is_refused() -> None:
+    with pytest.raises(RecipeError) as refusal:
+        check(Recipe(model="base", pool=PoolSettings(source="photos")))
+    assert [problem.partition(":")[0] for problem in refusal.value.problems] == ["pool.source", "evaluation.world"]
 
 
 @pytest.mark.parametrize("control", [shuffled, true])

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import evolve as evolve_tool
 
+ARMS = ("silver", "shuffled", "true")  # of visplay.study, whose import would delay --help
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status of tools/evolve.py; runs that are done are only read."""
@@ -16,9 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("recipe", type=Path, metavar="RECIPE")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument(
-        "--arms", nargs="+", default=["silver", "shuffled", "true"], choices=["silver", "shuffled", "true"]
-    )
+    parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     chosen = parser.parse_intermixed_args(arguments)
     return evolve_tool.guarded(lambda: _run(chosen))
@@ -26,13 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> None:
     from visplay.recipe import load_recipe
-    from visplay.study import run_arm, table
+    from visplay.study import check, run_arm, table
 
     recipe = load_recipe(chosen.recipe, chosen.overrides)
+    check(recipe)
     for seed in chosen.seeds:
         for arm in chosen.arms:
             run_arm(recipe, arm, seed, chosen.out)
-    print(table(chosen.out))
+    print(table(chosen.out, chosen.arms, chosen.seeds, recipe.iterations))
 
 
 if __name__ == "__main__":

@@ -26,11 +26,10 @@ from visplay.report import publish, show
 from visplay.runs import Run
 
 
-def evolve(recipe: Recipe, directory: Path, relabel: stages.Relabel | None = None) -> None:
-    """Run the whole loop in `directory`, or go on with it. `relabel` replaces silver answers, in controls only."""
-    base = models.identity(recipe.model)
+def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = None) -> None:
+    """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only."""
     with Run.open(directory, recipe) as run:
-        run.fingerprint("model", base)
+        run.fingerprint("model", models.identity(recipe.model))
         pool = stages.pool(run, recipe)
         questioner = reasoner = recipe.model
         scores = [stages.score(run, recipe, 0, reasoner, None, pool)]
@@ -38,7 +37,7 @@ def evolve(recipe: Recipe, directory: Path, relabel: stages.Relabel | None = Non
             questioner = stages.train_questioner(run, recipe, k, questioner, reasoner, pool)
             asked = stages.ask(run, recipe, k, questioner, pool)
             silver = stages.label(run, recipe, k, asked, questioner, reasoner, pool)
-            reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, pool, relabel)
+            reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, pool, control)
             scores.append(stages.score(run, recipe, k, reasoner, silver, pool))
             publish(run, scores)
         show(scores)

@@ -15,6 +15,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
+from tqdm import tqdm
+
 from visplay import images
 from visplay.engine.grpo import CHECKPOINT
 from visplay.engine.sampling import Sampler
@@ -33,7 +35,16 @@ from visplay.worlds.heldout import heldout_items
 
 logger = logging.getLogger(__name__)
 
-Relabel = Callable[[list[SilverAnswer], Callable[[str], scenes.Scene]], list[SilverAnswer]]
+SceneOf = Callable[[str], scenes.Scene]  # the scene behind an image id
+
+
+@dataclass(frozen=True)
+class Control:
+    """An experiment's way to replace the silver rows before the Reasoner is trained on them."""
+
+    name: str
+    replace: Callable[[list[SilverAnswer], SceneOf], list[SilverAnswer]]
+
 
 _WORLD = "world:"
 
@@ -52,6 +63,7 @@ class LoadedPool:
 
     @cached_property
     def by_id(self) -> dict[str, images.PoolImage]:
+        """Image id -> the image, still closed."""
         return {record.id: images.PoolImage(record, self.settings) for record in self.records}
 
 
@@ -123,20 +135,26 @@ def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str,
 
 
 def train_reasoner(
-    run: Run, recipe: Recipe, k: int, start: str, labelled: Path, pool: LoadedPool, relabel: Relabel | None
+    run: Run, recipe: Recipe, k: int, start: str, labelled: Path, pool: LoadedPool, control: Control | None
 ) -> str:
     """The Reasoner's next checkpoint, trained on the kept rows; `start` itself when nothing was kept."""
     rows = read_silver(labelled)
-    kept = [row for row in (relabel(rows, pool.scene_of) if relabel else rows) if row.dropped is None]
+    kept = [row for row in (control.replace(rows, pool.scene_of) if control else rows) if row.dropped is None]
     if not kept:
-        logger.warning("iteration %d: no question was kept, so the Reasoner is not trained; widen labels.band_*", k)
+        logger.warning(
+            "iteration %d: no question was kept, so the Reasoner is not trained; widen labels.band_* in a new --out", k
+        )
         return start
 
     def work(folder: Path) -> None:
         chosen = [(pool.by_id[row.image_id], row) for row in kept]
         reasoner.train(_found(run, start), chosen, recipe, _seed(recipe, k, "reasoner"), folder)
 
-    inputs: Inputs = {"start": _identity(run, start), "silver": digest(labelled), "relabelled": relabel is not None}
+    inputs: Inputs = {
+        "start": _identity(run, start),
+        "silver": digest(labelled),
+        "control": control.name if control else None,
+    }
     run.stage(k, "reasoner", work, inputs, resumable=True)
     return _checkpoint(k, "reasoner")
 
@@ -176,7 +194,9 @@ def _measure(run: Run, recipe: Recipe, judged: str) -> dict[str, Any]:
     drawn = complete(asked[: settings.sampled_questions], n=settings.samples, progress="held-out samples")
     # Forbidding the short cut changes only the completions that took it.
     short = [i for i, text in enumerate(free) if not reasoner.reasons(text)]
-    forced = complete([asked[i] for i in short], greedy=True, must_reason=True)
+    forced = complete(
+        [asked[i] for i in short], greedy=True, must_reason=True, progress="held-out, short cut forbidden"
+    )
     reasoned = dict(enumerate(free)) | {i: texts[0] for i, texts in zip(short, forced, strict=True)}
     measured = accuracy(items, [*map(boxed, free)], [[*map(boxed, texts)] for texts in drawn])
     return dataclasses.asdict(measured) | {
@@ -196,7 +216,9 @@ def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) ->
 
 
 def _render_world(folder: Path, settings: PoolSettings) -> None:
-    scenes.write_images(folder / "images", "pool", settings.world_images)
+    (folder / "images").mkdir()
+    for index in tqdm(range(settings.world_images), desc="render", unit="image", disable=None):
+        scenes.write_image(folder / "images", "pool", index)
     _summarise(folder, {"images": settings.world_images})
 
 
@@ -205,7 +227,13 @@ def _world_inputs(settings: PoolSettings) -> dict[str, str | int]:
 
 
 def _list_pool(folder: Path, settings: PoolSettings) -> None:
-    found = images.index_pool(settings)
+    with tqdm(desc="images", unit="image", disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = images.index_pool(settings, show)
     write_jsonl(folder / "pool.jsonl", found.records)
     write_jsonl(folder / "quarantined.jsonl", found.quarantined)
     _summarise(folder, {"usable": len(found.records), "quarantined": images.count_reasons(found.quarantined)})

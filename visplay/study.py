@@ -12,20 +12,19 @@ run that is there already is not run again.
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from visplay.evolve import evolve
-from visplay.recipe import Recipe
+from visplay.recipe import Recipe, RecipeError
 from visplay.records import UNANSWERABLE, SilverAnswer
+from visplay.report.scores import read_scores
+from visplay.stages import Control, SceneOf
 from visplay.worlds.audit import true_answer
-from visplay.worlds.scenes import Scene
 
-SceneOf = Callable[[str], Scene]
 # Why a control drops a row.
 OUTSIDE = "outside grammar"  # the world cannot read its question
 ILL_POSED = "ill-posed"  # its question has no answer; the loop, too, drops what the votes call unanswerable
@@ -48,36 +47,56 @@ def true(rows: Sequence[SilverAnswer], scene_of: SceneOf) -> list[SilverAnswer]:
     return [_with_truth(row, scene_of) if row.dropped is None else row for row in rows]
 
 
-ARMS: Mapping[str, Callable[[Sequence[SilverAnswer], SceneOf], list[SilverAnswer]] | None] = {
+ARMS: Mapping[str, Control | None] = {
     "silver": None,
-    "shuffled": shuffled,
-    "true": true,
+    "shuffled": Control("shuffled", shuffled),
+    "true": Control("true", true),
 }
 
 
+def check(recipe: Recipe) -> None:
+    """Raise RecipeError for a recipe whose images or questions have no known answers: there is nothing to compare."""
+    problems = []
+    if not recipe.pool.source.startswith("world:"):
+        problems.append(f"pool.source: {recipe.pool.source} has no known answers; a study needs world:scenes")
+    if recipe.evaluation.world is None:
+        problems.append("evaluation.world: null measures nothing; a study needs scenes")
+    if problems:
+        raise RecipeError(problems)
+
+
 def run_arm(recipe: Recipe, arm: str, seed: int, folder: Path) -> None:
-    """One run of one arm in folder/ARM_SEED."""
-    evolve(dataclasses.replace(recipe, seed=seed), folder / f"{arm}_{seed}", ARMS[arm])
+    """One run of one arm in folder/ARM_SEED.
+
+    What its files say of kept rows and silver accuracy is about the silver answers, before a control replaced them.
+    """
+    evolve(dataclasses.replace(recipe, seed=seed), _run(folder, arm, seed), ARMS[arm])
 
 
-def table(folder: Path) -> str:
-    """A Markdown table of all finished runs in `folder`: greedy accuracy in %, mean and spread over the seeds."""
+def table(folder: Path, arms: Sequence[str], seeds: Sequence[int], iterations: int) -> str:
+    """A Markdown table: greedy accuracy in %, mean and spread over the seeds; names the runs that are not finished."""
     lines = [
         "| labels | seeds | base | each iteration | gain | gain, short cut forbidden | one sample | majority of n |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for arm in ARMS:
-        runs = [json.loads(path.read_text())["rows"] for path in sorted(folder.glob(f"{arm}_*/scores.json"))]
+    for arm in arms:
+        runs = [rows for seed in seeds if len(rows := read_scores(_run(folder, arm, seed))) == iterations + 1]
         if runs:
             lines.append(f"| {arm} | {len(runs)} | " + " | ".join(_columns(runs)) + " |")
+        if len(runs) < len(seeds):
+            lines.append(f"\n{arm}: {len(seeds) - len(runs)} of {len(seeds)} runs are not finished")
     return "\n".join(lines)
+
+
+def _run(folder: Path, arm: str, seed: int) -> Path:
+    return folder / f"{arm}_{seed}"
 
 
 def _columns(runs: list[list[dict[str, Any]]]) -> list[str]:
     def change(name: str) -> str:
         return _spread([run[-1][name] - run[0][name] for run in runs], signed=True)
 
-    iterations = range(1, min(len(run) for run in runs))
+    iterations = range(1, len(runs[0]))
     return [
         _spread([run[0]["greedy"] for run in runs]),
         ", ".join(_spread([run[k]["greedy"] for run in runs]) for k in iterations),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from visplay.report.figure import draw
-from visplay.report.scores import ScoreRow, write_metrics, write_scores
+from visplay.report.scores import ScoreRow, read_scores, write_metrics, write_scores
 from visplay.report.table import render
 from visplay.runs import Run, ledger
 
@@ -13,7 +13,12 @@ __all__ = ["ScoreRow", "publish", "show"]
 
 
 def publish(run: Run, rows: Sequence[ScoreRow]) -> None:
-    """Bring `scores.json`, `metrics.jsonl` and `scores.png` in the run directory up to date."""
+    """Bring `scores.json`, `metrics.jsonl` and `scores.png` in the run directory up to date.
+
+    A finished run that is gone through again keeps its report: one with more rows is not replaced by one with fewer.
+    """
+    if len(read_scores(run.directory)) > len(rows):
+        return
     figures = ("iteration", "stage", "seconds", "summary")
     stages = [{name: entry[name] for name in figures} for entry in ledger.read(run.directory)]
     write_scores(run.directory, rows)

@@ -84,6 +84,12 @@ def write_scores(directory: Path, rows: Sequence[ScoreRow]) -> Path:
     return path
 
 
+def read_scores(directory: Path) -> list[dict[str, Any]]:
+    """The rows of `scores.json` as plain objects, base first; none where there is no such file yet."""
+    path = directory / "scores.json"
+    return list(json.loads(path.read_text(encoding="utf-8"))["rows"]) if path.exists() else []
+
+
 def write_metrics(directory: Path, rows: Sequence[ScoreRow], stages: Iterable[Mapping[str, Any]] = ()) -> Path:
     """Write `metrics.jsonl` and return its path.
 

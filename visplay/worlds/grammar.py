@@ -61,6 +61,7 @@ class Phrase:
     place: str | None = None
 
     def matches(self, thing: Thing) -> bool:
+        """Whether the phrase denotes the thing; what is left open matches everything."""
         return (
             self.size in (None, thing.size)
             and self.color in (None, thing.color)
@@ -69,6 +70,7 @@ class Phrase:
         )
 
     def text(self, plural: bool = False) -> str:
+        """The phrase in words, without article and without place: `small red crosses`."""
         noun = self.noun + ("es" if self.noun == "cross" else "s") * plural
         return " ".join(word for word in (self.size, self.color, noun) if word)
 

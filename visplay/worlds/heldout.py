@@ -19,6 +19,7 @@ class HeldoutItem(Known):
     scene: scenes.Scene
 
     def image(self) -> Image.Image:
+        """The picture, drawn anew at each call."""
         return scenes.render(self.scene)
 
 

@@ -51,6 +51,7 @@ class Thing:
 
     @property
     def place(self) -> str:
+        """The name of its cell, one of PLACES."""
         return PLACES[3 * self.row + self.column]
 
 
@@ -85,15 +86,13 @@ def render(scene: Scene) -> Image.Image:
     return Image.fromarray(canvas.round().clip(0, 255).astype(np.uint8))
 
 
-def write_images(folder: Path, split: Split, count: int) -> None:
-    """Render scenes 0 .. count-1 of a split as PNG files: pixels and a running number, no answers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        render(scene(split, index)).save(folder / f"{index:06d}.png")
+def write_image(folder: Path, split: Split, index: int) -> None:
+    """Render a scene as a PNG file: pixels and a running number, no answers."""
+    render(scene(split, index)).save(folder / f"{index:06d}.png")
 
 
 def scene_of(path: str, split: Split) -> Scene:
-    """The scene behind a file that `write_images` made. For measuring only."""
+    """The scene behind a file that `write_image` made. For measuring only."""
     return scene(split, int(Path(path).stem))
 
 
