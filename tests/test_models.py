@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,26 @@ def test_weights_that_are_not_finite_are_not_saved(base: Path, tmp_path: Path) -
     with pytest.raises(ModelError, match="holds NaN or infinity"):
         models.save(model, models.load_processor(base, 4, 64), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["chat_template.jinja", "tokenizer.json", "model.bin", "old/template.jinja"])
+def test_a_model_is_another_one_when_any_of_its_files_is(base: Path, tmp_path: Path, name: str) -> None:
+    changed = tmp_path / "base"
+    shutil.copytree(base, changed)
+    assert models.identity(changed) == models.identity(base)
+    (changed / name).parent.mkdir(exist_ok=True)
+    with open(changed / name, "a") as file:
+        file.write(" ")
+    assert models.identity(changed) != models.identity(base)
+
+
+def test_a_log_and_hidden_files_are_no_part_of_what_a_model_is(base: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "base"
+    shutil.copytree(base, changed)
+    (changed / "training.json").write_text("{}")
+    (changed / ".cache").mkdir()
+    (changed / ".cache" / "lock").write_text("")
+    assert models.identity(changed) == models.identity(base)
 
 
 def test_a_folder_without_a_model_is_named_in_the_error(tmp_path: Path) -> None:

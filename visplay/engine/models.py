@@ -22,6 +22,8 @@ disable_progress_bar()  # of a bar per file that is read or written; ours are pe
 
 _BANNED = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id")
 
+_LOG = "training.json"
+
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -37,6 +39,9 @@ def device() -> torch.device:
 def identity(path: str | Path) -> str:
     """What tells one model from another under the same name: a hash of a folder's files, or a hub id's commit.
 
+    Every file counts, by name and content, since a chat template or tokenizer makes another model too; but not hidden
+    ones, nor the log of how the weights came about.
+
     Raises ModelError when there is no such model, before any of its weights is read into memory.
     """
     try:
@@ -50,9 +55,11 @@ def identity(path: str | Path) -> str:
     if not folder.is_dir():
         return str(config._commit_hash)
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        with open(file, "rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    for name in names:
+        if name != _LOG and not any(part.startswith(".") for part in name.split("/")):
+            with open(folder / name, "rb") as content:
+                digest.update(f"{name}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
