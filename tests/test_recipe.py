@@ -52,10 +52,10 @@ def test_overrides_win_over_the_file_and_the_last_over_the_first(write):
 
 
 def test_grpo_settings_are_laid_over_the_defaults(write):
-    recipe = load_recipe(write("grpo: {beta: 0.0}\n"), ["grpo.learning_rate=2e-6", "grpo.generation_kwargs.top_k=3"])
+    recipe = load_recipe(write("grpo: {beta: 0.0}\n"), ["grpo.learning_rate=2e-6", "grpo.lr_scheduler_kwargs.power=3"])
     assert recipe.grpo == {
         **{"num_generations": 8, "epsilon": 0.2, "epsilon_high": 0.3, "temperature": 1.0},
-        **{"beta": 0.0, "learning_rate": 2e-6, "generation_kwargs": {"top_k": 3}},
+        **{"beta": 0.0, "learning_rate": 2e-6, "lr_scheduler_kwargs": {"power": 3}},
     }
 
 
@@ -100,6 +100,10 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ("evaluation.world=sea", "evaluation.world: sea is not known; use null or scenes"),
         ("pool.source=world:sea", "pool.source: world:sea is not known; use world:scenes"),
         ("grpo.max_steps=5", "grpo.max_steps: not set through grpo; set questioner.steps and reasoner.steps"),
+        (
+            "grpo.disable_tqdm=true",
+            "grpo.disable_tqdm: not set through grpo; every step is a row of steps.jsonl, and a bar on a terminal",
+        ),
         ("grpo.max_step=5", "grpo.max_step: not a setting of TRL; set questioner.steps and reasoner.steps"),
         ("grpo.zebra=5", "grpo.zebra: not a setting of TRL; see the fields of trl.GRPOConfig"),
         ("max_steps=5", "max_steps: unknown key; set questioner.steps and reasoner.steps"),
@@ -120,6 +124,13 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
 )
 def test_a_wrong_value_is_named_with_the_way_out(write, override, problem):
     assert problems(write(), override) == [problem]
+
+
+@pytest.mark.parametrize(
+    "override", ["use_vllm=false", "generation_kwargs.top_k=3", "repetition_penalty=1.1", "chat_template_kwargs={}"]
+)
+def test_a_setting_that_rollouts_would_not_heed_is_refused(write, override):
+    assert "rollouts" in problems(write(), f"grpo.{override}")[0]
 
 
 def test_all_votes_may_have_to_be_parsed(write):

@@ -16,6 +16,9 @@ from typing import Any
 
 _STEPS = "set questioner.steps and reasoner.steps"
 _SIZES = "set questioner.images_per_step and reasoner.questions_per_step; grpo.per_device_train_batch_size may be set"
+_ROLLOUTS = "rollouts are drawn by our own sampler; set grpo.temperature, grpo.top_p, grpo.top_k or grpo.min_p"
+_PROMPTS = "rollouts read the model's own chat template; set questioner.prompt and reasoner.prompt"
+_LOGS = "every step is a row of steps.jsonl, and a bar on a terminal"
 _RESUME = "stages are saved and resumed by the run directory"
 OWNED: dict[str, str] = {
     "output_dir": "give the run directory as --out",
@@ -37,6 +40,16 @@ OWNED: dict[str, str] = {
     "remove_unused_columns": "the rewards need every column",
     "shuffle_dataset": "the order of the data is a function of seed, iteration, stage and step",
     "logging_nan_inf_filter": "a NaN step is never hidden",
+    "save_only_model": _RESUME,
+    "logging_steps": _LOGS,
+    "disable_tqdm": _LOGS,
+    "use_cpu": "the GPU is used where there is one; to hide it set CUDA_VISIBLE_DEVICES to nothing",
+    "use_vllm": _ROLLOUTS,
+    "use_transformers_continuous_batching": _ROLLOUTS,
+    "use_transformers_paged": _ROLLOUTS,
+    "generation_kwargs": _ROLLOUTS,
+    "repetition_penalty": _ROLLOUTS,
+    "chat_template_kwargs": _PROMPTS,
     "reward_weights": "each role has one reward; see reasoner.format_weight and questioner.diversity_weight",
     "push_to_hub": "nothing is sent over the network; upload the checkpoint afterwards",
     "trust_remote_code": "no code from a model repository is run; use a model that transformers has a class for",
