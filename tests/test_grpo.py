@@ -106,6 +106,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(base: Path, whole: Path, tm
 def test_a_killed_training_that_uses_completions_twice_goes_on_to_the_same_weights(base: Path, tmp_path: Path) -> None:
     twice = recipe(num_iterations=2, save_steps=3)  # 3 would cut a pair of steps in two: saved after 4
     train(base, tmp_path / "whole", recipe=twice)
+    assert [row["completions"] for row in written(tmp_path / "whole")] == [6, 0, 6, 0, 6]
     with pytest.raises(Killed):  # in the rollouts for steps 5 and 6
         train(base, tmp_path / "killed", recipe=twice, reward=killed_at(3))
     assert [path.name for path in (tmp_path / "killed" / "steps").glob("checkpoint-*")] == ["checkpoint-4"]
@@ -148,6 +149,21 @@ def test_every_step_leaves_a_row_and_its_first_group(whole: Path) -> None:
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-5) and rows[4]["kl"] > 1e-3
     assert [(row["step"], row["image"]) for row in samples[:4]] == [(1, "0"), (1, "0"), (2, "3"), (2, "3")]
     assert samples[0]["prompt"] == PROMPTS[0] and samples[0]["reward"] == len(samples[0]["completion"])
+
+
+def test_a_training_ends_with_its_counts_and_means(whole: Path) -> None:
+    summary = json.loads((whole / "summary.json").read_text())
+    assert (summary["steps"], summary["completions"], summary["unscored_share"]) == (5, 30, 0.0)
+    assert summary["reward"] == pytest.approx(sum(row["reward"] for row in written(whole)) / 5)
+
+
+def test_resuming_keeps_exactly_the_whole_rows_up_to_the_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "steps" / "checkpoint-2").mkdir(parents=True)
+    kept = '{"completion": "a\u2028b\u2029c\x85d", "step": 1}\n{"completion": "é", "step": 2}\n'.encode()
+    later = '{"completion": "f", "step": 3}\n{"completion": "é'.encode()[:-1]  # a kill tore the character
+    (tmp_path / "samples.jsonl").write_bytes(kept + later)
+    Journal(tmp_path, "reasoner", 5, 2).close()
+    assert (tmp_path / "samples.jsonl").read_bytes() == kept
 
 
 def test_rows_are_taken_in_order_and_again_from_the_first(base: Path, tmp_path: Path) -> None:
@@ -196,6 +212,8 @@ def test_rewards_that_could_not_be_computed_teach_nothing(base: Path, tmp_path: 
     before, after = weights(base), weights(tmp_path / "checkpoint")
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert [(row["reward"], row["unscored_share"]) for row in written(tmp_path)] == [(None, 1.0)] * 2
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary == {"steps": 2, "completions": 12, "unscored_share": 1.0}
 
 
 def test_a_step_that_is_not_finite_stops_training_and_is_named(base: Path, tmp_path: Path) -> None:
@@ -215,9 +233,10 @@ def test_impossible_scores_are_refused(base: Path, tmp_path: Path, scores: list[
         train(base, tmp_path, lambda rows, texts: scores, steps=1)
 
 
-def test_a_setting_that_rollouts_would_not_heed_is_refused(base: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"grpo\.repetition_penalty: not heeded"):
-        train(base, tmp_path, recipe=recipe(repetition_penalty=1.1))
+@pytest.mark.parametrize("settings", [{"save_steps": 2, "logging_strategy": "often"}, {"zebra": 1}])
+def test_settings_that_trl_refuses_are_a_wrong_recipe(tmp_path: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=r"^grpo: TRL does not take .*(often|zebra)"):
+        grpo.settings(recipe(**settings), 1, 3, 6, 0, tmp_path)
 
 
 def test_no_rows_to_train_on_is_an_error(base: Path, tmp_path: Path) -> None:

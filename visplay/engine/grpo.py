@@ -30,6 +30,7 @@ from visplay.engine.sampling import Drawing, chunks, encode, generate
 from visplay.recipe import Recipe, RecipeError, batching
 from visplay.records import ImageRecord
 from visplay.runs import STEPS
+from visplay.runs.results import move_whole
 
 __all__ = ["NonFiniteError", "Row", "Score", "Trainer", "train"]
 
@@ -37,7 +38,6 @@ Reward: TypeAlias = Callable[[Sequence[Row], Sequence[str]], Sequence[Score]]
 OpenImage: TypeAlias = Callable[[ImageRecord], Image.Image]
 
 CHECKPOINT = "checkpoint"
-_NOT_HEEDED = ("use_vllm", "generation_kwargs", "chat_template_kwargs", "repetition_penalty")  # by our rollouts
 
 
 def train(
@@ -75,6 +75,7 @@ def train(
             trainer = Trainer(start, rows, reward, recipe, config, journal, open_image)
             resumed = journal.newest()
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+            journal.summarise()
     trainer.save(folder / CHECKPOINT)
 
 
@@ -140,7 +141,7 @@ class Trainer(GRPOTrainer):
         if self.accelerator.is_main_process:
             unfinished = Path(self.args.output_dir)
             models.save(model, self._processor(), unfinished / folder.name, like=self._start)
-            os.replace(unfinished / folder.name, folder)
+            move_whole(unfinished / folder.name, folder)
             shutil.rmtree(unfinished.parent)
         self.accelerator.wait_for_everyone()
 
@@ -226,11 +227,10 @@ def settings(
     }
     # Completions that are still to be trained on are in no checkpoint: save where none are left.
     passes = wanted.get("num_iterations", 1)
-    config = GRPOConfig(**wanted | {"save_steps": math.ceil(wanted["save_steps"] / passes) * passes})
-    if ignored := [n for n in _NOT_HEEDED if getattr(config, n) != GRPOConfig.__dataclass_fields__[n].default]:
-        names = ", ".join(f"grpo.{name}" for name in ignored)
-        raise RecipeError([f"{names}: not heeded in rollouts; remove it. temperature, top_p, top_k and min_p are"])
-    return config
+    try:
+        return GRPOConfig(**wanted | {"save_steps": math.ceil(wanted["save_steps"] / passes) * passes})
+    except (ValueError, TypeError) as error:
+        raise RecipeError([f"grpo: TRL does not take these settings; change what it names ({error})"]) from error
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """What a training stage writes down as it goes: a row per step, samples, step checkpoints; and the stop on NaN.
 
     steps.jsonl     one row per optimizer step          samples.jsonl   the first group of every step
+    summary.json    counts and means of all steps, for the ledger
     steps/          the newest checkpoint to resume from, and what is being written in steps/unfinished
 
-Both files are a function of the inputs alone: they hold no time, and a resumed run continues them without a gap or a
+The files are a function of the inputs alone: they hold no time, and a resumed run continues them without a gap or a
 repetition.
 """
 
@@ -26,7 +27,7 @@ from transformers import TrainerCallback, TrainerState
 from visplay.errors import VisplayError
 from visplay.records import ImageRecord
 from visplay.runs import STEPS
-from visplay.runs.results import sync
+from visplay.runs.results import move_whole
 
 # Our name -> TRL's. None where a step has no such figure, as when every reward of it was None.
 _FIGURES = {
@@ -79,6 +80,7 @@ class Journal(TrainerCallback):
         self._checkpoints = folder / STEPS
         self._rows = folder / "steps.jsonl"
         self._samples = folder / "samples.jsonl"
+        self._summary = folder / "summary.json"
         self._scores: list[Score] = []
         done = _step(self.newest())
         if self._process.is_main_process:
@@ -100,6 +102,18 @@ class Journal(TrainerCallback):
     def close(self) -> None:
         """End the progress bar; the files are whole after every step."""
         self._bar.close()
+
+    def summarise(self) -> None:
+        """Write the counts and means of all steps; a mean that no step has a figure for is left out."""
+        if not self._process.is_main_process:
+            return
+        with open(self._rows, encoding="utf-8") as file:
+            rows = [json.loads(line) for line in file]
+        figures: dict[str, float] = {"steps": len(rows), "completions": sum(row["completions"] for row in rows)}
+        for name in ("reward", "unscored_share"):
+            if known := [row[name] for row in rows if row[name] is not None]:
+                figures[name] = fmean(known)
+        self._summary.write_text(json.dumps(figures) + "\n", encoding="utf-8")
 
     def scored(self, step: int, rows: Sequence[Row], completions: Sequence[str], scores: Sequence[Score]) -> None:
         """Take note of what was written and earned for `step`, by all processes."""
@@ -140,11 +154,7 @@ class Journal(TrainerCallback):
         if not self._process.is_main_process:
             return
         name = f"checkpoint-{state.global_step}"
-        made = self._checkpoints / UNFINISHED / name
-        for path in [*made.rglob("*"), made]:
-            sync(path)
-        os.replace(made, self._checkpoints / name)
-        sync(self._checkpoints)
+        move_whole(self._checkpoints / UNFINISHED / name, self._checkpoints / name)
         for path in self._checkpoints.glob("checkpoint-*"):
             if path.name != name:
                 shutil.rmtree(path)
@@ -163,10 +173,11 @@ def _step(checkpoint: Path | None) -> int:
 
 
 def _summary(scores: Sequence[Score]) -> dict[str, Any]:
-    """Share of rewards that are None, and mean and spread of each term over the completions that have it."""
+    """New completions, share of rewards that are None, mean and spread of each term over those that have it."""
     names = sorted({name for score in scores for name in score.terms})
     values = {name: [v for score in scores if (v := score.terms.get(name)) is not None] for name in names}
     return {
+        "completions": len(scores),
         "unscored_share": fmean(score.reward is None for score in scores) if scores else None,
         "terms": {name: {"mean": fmean(each), "std": pstdev(each)} if each else None for name, each in values.items()},
     }
@@ -181,8 +192,8 @@ def _keep_until(path: Path, step: int) -> None:
     """Cut a file after the last row of `step`; a row that a kill tore in two is later than any checkpoint."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    *lines, _torn = path.read_bytes().split(b"\n")  # bytes: a completion may hold U+2028, a kill may split a character
+    kept = [line + b"\n" for line in lines if json.loads(line)["step"] <= step]
     scratch = path.with_name(f"{path.name}.tmp")
-    scratch.write_text("".join(kept), encoding="utf-8")
+    scratch.write_bytes(b"".join(kept))
     os.replace(scratch, path)

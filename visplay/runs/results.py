@@ -91,6 +91,14 @@ def write_whole(path: Path, text: str, scratch: Path) -> None:
     sync(path.parent)
 
 
+def move_whole(made: Path, target: Path) -> None:
+    """Bring a finished folder to the disk, then let it appear as `target`, on the same file system."""
+    for path in [*made.rglob("*"), made]:
+        sync(path)
+    os.replace(made, target)
+    sync(target.parent)
+
+
 def sync(path: Path) -> None:
     """Bring a file or the entries of a directory to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
