@@ -179,13 +179,28 @@ class TestOpen:
         assert "seed: 7\n" in (out / "recipe.yaml").read_text()
 
     def test_another_recipe_is_refused_with_the_difference(self, out):
-        Run.open(out, recipe()).close()
+        with Run.open(out, recipe()) as run:
+            run.stage(0, "pool", writes("p"), {})
         with pytest.raises(RunError, match="made with another recipe:\n  iterations: 3 -> 2\n  seed: 0 -> 7\n"):
             Run.open(out, recipe(seed=7, iterations=2))
         Run.open(out, recipe()).close()
 
+    def test_a_setting_can_be_put_right_until_a_stage_is_done(self, out):
+        with Run.open(out, recipe(seed=1)) as run:
+            run.fingerprint("model", "aaa")
+            with pytest.raises(OSError):
+                TestPartial.attempt(run, TestPartial.breaks_off, resumable=True)
+        seen = []
+        with Run.open(out, recipe(seed=2)) as run:
+            run.fingerprint("model", "bbb")
+            TestPartial.attempt(run, lambda directory: seen.extend(os.listdir(directory)), resumable=True)
+        assert seen == [] and "seed: 2\n" in (out / "recipe.yaml").read_text()
+        with pytest.raises(RunError, match="seed: 2 -> 1"):
+            Run.open(out, recipe(seed=1))
+
     def test_more_iterations_are_allowed_and_stored(self, out):
-        Run.open(out, recipe(iterations=2)).close()
+        with Run.open(out, recipe(iterations=2)) as run:
+            run.stage(0, "pool", writes("p"), {})
         Run.open(out, recipe(iterations=4)).close()
         with pytest.raises(RunError, match="iterations: 4 -> 3"):
             Run.open(out, recipe(iterations=3))

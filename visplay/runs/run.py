@@ -6,7 +6,7 @@
 
 A stage works in `partial/`; its files are brought to the disk, the manifest is written last, the directory is renamed
 into place, then the ledger gets its line. Wherever a process is killed, the same command goes on from there. One
-process opens a run; the others of a process group work for it.
+process does all the work of a run.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Run:
     def open(cls, directory: str | Path, recipe: Recipe) -> Run:
         """Start a run or go on with it.
 
-        Raises RunError when the directory holds something else, is in use by a live process, or was made with another
-        recipe; more `iterations` than before is allowed and stored.
+        Raises RunError when the directory holds something else, is in use by a live process, or holds results made with
+        another recipe; more `iterations` than before is allowed and stored.
         """
         directory = Path(directory)
         stranger = directory.exists() and not (directory / "recipe.yaml").exists()
@@ -157,7 +157,12 @@ class Run:
 
     def _keep_recipe(self, recipe: Recipe) -> None:
         path = self.directory / "recipe.yaml"
-        if path.exists():
+        text = to_yaml(recipe)
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return
+        if not self._has_results():
+            self._forget_attempts()  # so that a mistyped setting is put right in place
+        elif path.exists():
             try:
                 stored = load_recipe(path)
             except RecipeError as error:
@@ -167,9 +172,16 @@ class Run:
             if changes:
                 lines = "\n".join(f"  {line}" for line in changes)
                 raise RunError(f"{self.directory} was made with another recipe:\n{lines}\nchoose another directory")
-            if stored == recipe:
-                return
-        self._write(path, to_yaml(recipe))
+        self._write(path, text)
+
+    def _has_results(self) -> bool:
+        return bool(ledger.read(self.directory)) or any(self.directory.glob("iter_*/*"))
+
+    def _forget_attempts(self) -> None:
+        """What a first stage left when it broke off was made by the recipe that is replaced."""
+        (self.directory / "fingerprints.json").unlink(missing_ok=True)
+        shutil.rmtree(self.directory / "partial")
+        (self.directory / "partial").mkdir()
 
     def _write(self, path: Path, text: str) -> None:
         results.write_whole(path, text, self.directory / "partial" / f"{path.name}.tmp")
