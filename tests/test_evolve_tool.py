@@ -40,6 +40,13 @@ def test_the_launchers_local_rank_may_come_first(tmp_path: Path) -> None:
     assert evolve(tmp_path, "--local_rank=1", "small.yaml", "--dry-run").returncode == 0
 
 
+def test_several_processes_can_be_planned_but_not_started(tmp_path: Path) -> None:
+    refused = evolve(tmp_path, "small.yaml", WORLD_SIZE="2")
+    assert refused.returncode == 2
+    assert refused.stderr == "WORLD_SIZE is 2: several processes are not supported yet; start one process\n"
+    assert evolve(tmp_path, "small.yaml", "--dry-run", WORLD_SIZE="2").returncode == 0
+
+
 def test_every_error_of_a_recipe_is_printed_at_once_without_a_traceback(tmp_path: Path) -> None:
     done = evolve(tmp_path, "small.yaml", "iteration=2", "labels.votes=many")
     assert done.returncode == 2

@@ -20,6 +20,8 @@ def guarded(work: Callable[[], None]) -> int:
     """Exit status of `work`: 0 done; 2 something the user can put right; 130 or 143 stopped by signal."""
     _configure_logging()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched unless the user says so
+    # Read when torch is imported; threads that wait for each other make small models slower, and a GPU needs none.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     # Imported this late so that --help answers at once.
     from visplay.errors import VisplayError
     from visplay.runs import Stopped, stop_signals
@@ -37,9 +39,12 @@ def guarded(work: Callable[[], None]) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> None:
+    from visplay.errors import VisplayError
     from visplay.recipe import load_recipe, to_yaml
 
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size > 1 and not chosen.dry_run:  # each would open the run
+        raise VisplayError(f"WORLD_SIZE is {world_size}: several processes are not supported yet; start one process")
     recipe = load_recipe(chosen.recipe, chosen.overrides, world_size)
     if chosen.dry_run:
         from visplay.plan import describe
