@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import evolve as evolve_tool
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 when the model was saved."""
+    """Returns the exit status of tools/evolve.py: 0 when the model was saved."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data/base"), metavar="DIR", help="default: data/base")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is in DIR")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="fields of visplay.pretrain.Schedule")
     chosen = parser.parse_intermixed_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("visplay").setLevel(logging.INFO)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads are slower on a model this small
+    if (chosen.out / "config.json").exists() and not chosen.overwrite:
+        parser.error(f"{chosen.out} holds a model; choose another --out, or replace it with --overwrite")
+    return evolve_tool.guarded(lambda: _run(parser, chosen))
+
+
+def _run(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
     from visplay.pretrain import Schedule, pretrain
+    from visplay.runs import Stopped
 
     types = {name: type(value) for name, value in vars(Schedule()).items()}
-    given = dict(setting.split("=", 1) for setting in chosen.settings)
-    if unknown := given.keys() - types.keys():
-        parser.error(f"unknown settings {sorted(unknown)}; known are {sorted(types)}")
-    pretrain(chosen.out, Schedule(**{name: types[name](value) for name, value in given.items()}))
-    return 0
+    try:
+        schedule = Schedule(**dict(_setting(text, types) for text in chosen.settings))
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        pretrain(chosen.out, schedule)
+    except Stopped as stop:  # unlike a run, this cannot go on where it stopped
+        parser.exit(
+            stop.exit_code, f"stopped; the model in {chosen.out} is not finished, start again with --overwrite\n"
+        )
+
+
+def _setting(text: str, types: dict[str, type]) -> tuple[str, int | float]:
+    name, _, value = text.partition("=")
+    if name not in types:
+        raise ValueError(f"unknown setting {name!r}; known are {', '.join(types)}")
+    try:
+        return name, types[name](value)
+    except ValueError:
+        raise ValueError(f"{text!r} is not {name}= and a value of type {types[name].__name__}") from None
 
 
 if __name__ == "__main__":
