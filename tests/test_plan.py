@@ -66,6 +66,7 @@ def test_what_the_recipe_leaves_out_is_not_planned(small):
 
 def test_a_world_is_a_pool_of_known_size(small):
     small.pool.source, small.pool.world_images = "world:scenes", 300
+    assert stage(small, "images") == PlannedStage("images", 1, prompts=300)
     assert stage(small, "pool").prompts == 300
     assert stage(small, "pool", pool_size=290).prompts == 290
 

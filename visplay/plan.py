@@ -1,6 +1,7 @@
 """What a recipe will cost, before anything is loaded: prompts, samples, tokens and optimizer steps of each stage.
 
-Upper bounds by arithmetic: every sample as long as allowed, every question parsed, every vote cast.
+By arithmetic: every sample as long as allowed, every question parsed, every vote cast. Left out is what only the run
+can tell: the score's second greedy pass, over the answers given without reasoning, at most `evaluation.questions`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ class PlannedStage:
 
 def plan(recipe: Recipe, pool_size: int | None = None, world_size: int = 1) -> list[PlannedStage]:
     """The stages in the order in which the loop comes to them first; `pool_size` None where it is not known yet."""
-    if pool_size is None and recipe.pool.source.startswith("world:"):
+    if pool_size is None and _of_world(recipe):
         pool_size = recipe.pool.world_images
-    found = [PlannedStage("pool", 1, prompts=pool_size or 0)]
+    found = [PlannedStage("images", 1, prompts=recipe.pool.world_images)] if _of_world(recipe) else []
+    found += [PlannedStage("pool", 1, prompts=pool_size or 0)]
     found += [_score(recipe)] if recipe.evaluation.world else []
     found += [_questioner(recipe, world_size)] if recipe.questioner.train else []
     return [*found, _ask(recipe), _label(recipe), _reasoner(recipe, world_size)]
@@ -42,7 +44,7 @@ def plan(recipe: Recipe, pool_size: int | None = None, world_size: int = 1) -> l
 def describe(recipe: Recipe, world_size: int = 1, pool_size: int | None = None) -> str:
     """The plan as a table with totals, at most 100 columns wide, and what it asks of the pool."""
     planned = plan(recipe, pool_size, world_size)
-    rows = [["stage", "times", "prompts", "samples", "votes", "tokens at most", "steps", "batch"]]
+    rows = [["stage", "times", "prompts", "samples", "votes", "tokens", "steps", "batch"]]
     rows += [_row(stage) for stage in planned]
     totals = [
         sum(stage.times * getattr(stage, name) for stage in planned) for name in ("samples", "votes", "tokens", "steps")
@@ -89,15 +91,19 @@ def _score(recipe: Recipe) -> PlannedStage:
     return PlannedStage("score", recipe.iterations + 1, held_out.questions, samples, tokens=tokens)
 
 
+def _of_world(recipe: Recipe) -> bool:
+    return recipe.pool.source.startswith("world:")
+
+
 def _rollouts(recipe: Recipe, steps: int) -> int:
     """How many of the steps draw new completions: TRL uses each batch for `num_iterations` steps."""
     return -(-steps // recipe.grpo.get("num_iterations", 1))
 
 
 def _notes(recipe: Recipe, planned: list[PlannedStage], world_size: int) -> Iterable[str]:
-    pool, *stages = planned
-    images = sum(stage.times * stage.prompts for stage in stages if stage.name in ("questioner", "ask"))
-    size = f" from a pool of {pool.prompts:,}" if pool.prompts else ""
+    pool_size = next(stage.prompts for stage in planned if stage.name == "pool")
+    images = sum(stage.times * stage.prompts for stage in planned if stage.name in ("questioner", "ask"))
+    size = f" from a pool of {pool_size:,}" if pool_size else ""
     yield f"Images: {images:,} drawn{size}; none is drawn twice before every image was drawn once."
     yield f"Batch: completions per process x parts per step, on {world_size} process{'es' if world_size > 1 else ''}."
     if not recipe.evaluation.world:
