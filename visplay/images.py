@@ -55,6 +55,7 @@ class PoolImage:
 
     @property
     def id(self) -> str:
+        """The id of the record."""
         return self.record.id
 
     @property

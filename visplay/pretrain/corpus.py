@@ -99,6 +99,7 @@ class Packed(NamedTuple):
 
 
 def pack(before: list[int], lessons: list[list[Lesson]]) -> Packed:
+    """One row for each image: `before`, the shared start, then its lessons; shorter rows are padded at the end."""
     rows = []
     for row in lessons:
         ids, labels, branch, offset = list(before), [-100] * len(before), [0] * len(before), list(range(len(before)))
