@@ -19,6 +19,7 @@ FLOORS = {
     "visplay.report": ROOMS,
     "visplay.evolve": LOOP,
     "visplay.stages": LOOP,
+    "visplay.pool": LOOP,
     "visplay.pretrain": LOOP,
     "visplay.study": LOOP,
     "tools": TOOLS,

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from small_loop import ROOT, STAGES, Loop, rows, scores, small
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from visplay import stages
+from visplay import pool
 from visplay.evolve import evolve
 from visplay.runs import Run, RunError, ledger
 
@@ -157,7 +157,7 @@ def test_a_moved_run_goes_on_with_more_iterations_and_with_the_images_used_least
     again = images_used(moved, 3)
     assert len(again) == len(set(again)) == 15
     with Run.open(moved, small("iterations=3")) as run:
-        images = stages.pool(run, small("iterations=3")).records
+        images = pool.load(run, small("iterations=3")).records
     assert all(Path(image.source).is_file() and Path(image.source).is_relative_to(moved) for image in images)
 
 

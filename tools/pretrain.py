@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import evolve as evolve_tool
 
@@ -28,7 +30,7 @@ def _run(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
 
     types = {name: type(value) for name, value in vars(Schedule()).items()}
     try:
-        schedule = Schedule(**dict(_setting(text, types) for text in chosen.settings))
+        schedule = dataclasses.replace(Schedule(), **dict(_setting(text, types) for text in chosen.settings))
     except ValueError as error:
         parser.error(str(error))
     try:
@@ -39,7 +41,7 @@ def _run(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
         )
 
 
-def _setting(text: str, types: dict[str, type]) -> tuple[str, int | float]:
+def _setting(text: str, types: dict[str, type]) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     if name not in types:
         raise ValueError(f"unknown setting {name!r}; known are {', '.join(types)}")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visplay import stages
+from visplay import pool, stages
 from visplay.engine import models
 from visplay.recipe import Recipe
 from visplay.report import publish, show
@@ -30,14 +30,14 @@ def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = Non
     """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only."""
     with Run.open(directory, recipe) as run:
         run.fingerprint("model", models.identity(recipe.model))
-        pool = stages.pool(run, recipe)
+        images = pool.load(run, recipe)
         questioner = reasoner = recipe.model
-        scores = [stages.score(run, recipe, 0, reasoner, None, pool)]
+        scores = [stages.score(run, recipe, 0, reasoner, None, images)]
         for k in range(1, recipe.iterations + 1):
-            questioner = stages.train_questioner(run, recipe, k, questioner, reasoner, pool)
-            asked = stages.ask(run, recipe, k, questioner, pool)
-            silver = stages.label(run, recipe, k, asked, questioner, reasoner, pool)
-            reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, pool, control)
-            scores.append(stages.score(run, recipe, k, reasoner, silver, pool))
+            questioner = stages.train_questioner(run, recipe, k, questioner, reasoner, images)
+            asked = stages.ask(run, recipe, k, questioner, images)
+            silver = stages.label(run, recipe, k, asked, questioner, reasoner, images)
+            reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, images, control)
+            scores.append(stages.score(run, recipe, k, reasoner, silver, images))
             publish(run, scores)
         show(scores)

@@ -11,11 +11,9 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
-
-from tqdm import tqdm
 
 from visplay import images
 from visplay.engine.grpo import CHECKPOINT
@@ -24,11 +22,12 @@ from visplay.evaluation.accuracy import accuracy
 from visplay.evaluation.statistics import paired_difference
 from visplay.labels import silver
 from visplay.labels.answers import boxed
-from visplay.recipe import PoolSettings, Recipe
-from visplay.records import ImageRecord, SilverAnswer, image_record, question, read_jsonl, silver_answer, write_jsonl
+from visplay.pool import WORLD, LoadedPool
+from visplay.recipe import Recipe
+from visplay.records import SilverAnswer, question, read_jsonl, silver_answer, write_jsonl
 from visplay.report import ScoreRow
 from visplay.roles import questioner, reasoner
-from visplay.runs import Inputs, Run, digest, read_manifest
+from visplay.runs import Inputs, Run, digest, read_manifest, summarise
 from visplay.worlds import scenes
 from visplay.worlds.audit import audit
 from visplay.worlds.heldout import heldout_items
@@ -44,42 +43,6 @@ class Control:
 
     name: str
     replace: Callable[[list[SilverAnswer], SceneOf], list[SilverAnswer]]
-
-
-_WORLD = "world:"
-
-
-@dataclass(frozen=True)
-class LoadedPool:
-    """The usable images of a run, and the settings to open them with."""
-
-    records: tuple[ImageRecord, ...]
-    settings: PoolSettings
-    fingerprint: str
-
-    def scene_of(self, image_id: str) -> scenes.Scene:
-        """The scene behind an image of a rendered world. For measuring only."""
-        return scenes.scene_of(self.by_id[image_id].record.source, "pool")
-
-    @cached_property
-    def by_id(self) -> dict[str, images.PoolImage]:
-        """Image id -> the image, still closed."""
-        return {record.id: images.PoolImage(record, self.settings) for record in self.records}
-
-
-def pool(run: Run, recipe: Recipe) -> LoadedPool:
-    """List the images once per run; a world is first rendered to plain files, as a user's folder would be."""
-    settings = recipe.pool
-    if settings.source.startswith(_WORLD):
-        rendered = run.stage(0, "images", lambda folder: _render_world(folder, settings), _world_inputs(settings))
-        settings = dataclasses.replace(settings, source=str(rendered / "images"))
-    listed = run.stage(0, "pool", lambda folder: _list_pool(folder, settings), {"source": recipe.pool.source})
-    records = tuple(image_record(row) for row in read_jsonl(listed / "pool.jsonl"))
-    if settings.source != recipe.pool.source:  # rendered images move with the run directory
-        records = tuple(dataclasses.replace(r, source=str(Path(settings.source, Path(r.source).name))) for r in records)
-    fingerprint = images.fingerprint(records)
-    run.fingerprint("images", fingerprint)
-    return LoadedPool(records, settings, fingerprint)
 
 
 def train_questioner(run: Run, recipe: Recipe, k: int, start: str, against: str, pool: LoadedPool) -> str:
@@ -113,7 +76,7 @@ def ask(run: Run, recipe: Recipe, k: int, asker: str, pool: LoadedPool) -> Path:
         ]
         write_jsonl(folder / "questions.jsonl", rows)
         parsed = sum(asked is not None for _, _, asked in candidates)
-        _summarise(folder, {"images": len(chosen), "candidates": len(candidates), "parsed": parsed})
+        summarise(folder, {"images": len(chosen), "candidates": len(candidates), "parsed": parsed})
 
     return run.stage(k, "ask", work, {"questioner": _identity(run, asker), "images": pool.fingerprint})
 
@@ -129,7 +92,7 @@ def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str,
         voted = [next(ballots) if need else None for need in needed]
         rows = silver.label(candidates, voted, recipe.labels, asker, voter)
         write_jsonl(folder / "silver.jsonl", rows)
-        _summarise(folder, silver.account(rows))
+        summarise(folder, silver.account(rows))
 
     return run.stage(k, "label", work, {"asked": digest(asked), "reasoner": _identity(run, voter)})
 
@@ -172,7 +135,7 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
             row |= _judge_silver(read_silver(labelled), recipe, pool)
         (folder / "score.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
         shown = ("greedy", "one_sample", "majority", "silver_accuracy")
-        _summarise(folder, {name: row[name] for name in shown if row.get(name) is not None})
+        summarise(folder, {name: row[name] for name in shown if row.get(name) is not None})
 
     inputs = {"reasoner": _identity(run, judged), "silver": digest(labelled) if labelled else None}
     scored = json.loads((run.stage(k, "score", work, inputs) / "score.json").read_text(encoding="utf-8"))
@@ -208,35 +171,11 @@ def _measure(run: Run, recipe: Recipe, judged: str) -> dict[str, Any]:
 def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) -> dict[str, Any]:
     account = silver.account(rows)
     account.pop("kept_by_type")
-    if not recipe.pool.source.startswith(_WORLD):
+    if not recipe.pool.source.startswith(WORLD):
         return account  # nobody knows the true answers on a user's own images
     judged = dataclasses.asdict(audit(rows, pool.scene_of))
     judged.pop("kept")
     return account | judged
-
-
-def _render_world(folder: Path, settings: PoolSettings) -> None:
-    (folder / "images").mkdir()
-    for index in tqdm(range(settings.world_images), desc="render", unit="image", disable=None):
-        scenes.write_image(folder / "images", "pool", index)
-    _summarise(folder, {"images": settings.world_images})
-
-
-def _world_inputs(settings: PoolSettings) -> dict[str, str | int]:
-    return {"world": settings.source.removeprefix(_WORLD), "images": settings.world_images}
-
-
-def _list_pool(folder: Path, settings: PoolSettings) -> None:
-    with tqdm(desc="images", unit="image", disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        found = images.index_pool(settings, show)
-    write_jsonl(folder / "pool.jsonl", found.records)
-    write_jsonl(folder / "quarantined.jsonl", found.quarantined)
-    _summarise(folder, {"usable": len(found.records), "quarantined": images.count_reasons(found.quarantined)})
 
 
 def _candidate(row: Mapping[str, Any]) -> silver.Candidate:
@@ -271,7 +210,3 @@ def _identity(run: Run, checkpoint: str) -> str:
 
 def _sampler(run: Run, recipe: Recipe, checkpoint: str) -> Sampler:
     return Sampler(_found(run, checkpoint), recipe.pool, recipe.sampling)
-
-
-def _summarise(folder: Path, figures: Mapping[str, Any]) -> None:
-    (folder / "summary.json").write_text(json.dumps(figures) + "\n", encoding="utf-8")

@@ -120,3 +120,8 @@ def _sha256(path: Path) -> str:
 
 def _remake(result: Path) -> str:
     return f"restore it from a copy, or delete {result} and run the same command: it is made again"
+
+
+def summarise(directory: Path, figures: Mapping[str, Any]) -> None:
+    """Leave `summary.json`: the counts that a stage's last line on screen and its line in the ledger show."""
+    (directory / "summary.json").write_text(json.dumps(figures) + "\n", encoding="utf-8")
