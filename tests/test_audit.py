@@ -36,7 +36,6 @@ OUTSIDE = row("What is the mood of the picture?", "calm")
 
 def test_shares_by_hand() -> None:
     assert audit([RIGHT, RIGHT, RIGHT, ELSEWHERE, WRONG, ILL_POSED, ILL_POSED, OUTSIDE], SCENES.__getitem__) == Audit(
-        kept=8,
         silver_accuracy=3 / 8,
         well_posed_accuracy=3 / 5,
         ill_posed_share=2 / 8,
@@ -47,12 +46,12 @@ def test_shares_by_hand() -> None:
 def test_dropped_rows_are_not_judged() -> None:
     unparsed = SilverAnswer("no such image", None, None, "unparsed question", "questioner", "reasoner", "hm")
     tie = row("How many objects are there?", "2", "numerical", "no such image", dropped="tie")
-    assert audit([unparsed, RIGHT, tie], SCENES.__getitem__) == Audit(1, 1.0, 1.0, 0.0, 0.0)
+    assert audit([unparsed, RIGHT, tie], SCENES.__getitem__) == Audit(1.0, 1.0, 0.0, 0.0)
 
 
 def test_shares_of_nothing_are_none() -> None:
-    assert audit([], SCENES.__getitem__) == Audit(0, None, None, None, None)
-    assert audit([ILL_POSED, OUTSIDE], SCENES.__getitem__) == Audit(2, 0.0, None, 0.5, 0.5)
+    assert audit([], SCENES.__getitem__) == Audit(None, None, None, None)
+    assert audit([ILL_POSED, OUTSIDE], SCENES.__getitem__) == Audit(0.0, None, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("kind, silver", [("numerical", "2"), ("short_text", "two"), ("numerical", "2.0")])
@@ -68,7 +67,7 @@ def test_options_are_compared_by_letter() -> None:
 
 def test_a_silver_unanswerable_does_not_make_an_ill_posed_question_right() -> None:
     agreed = dataclasses.replace(ILL_POSED, ballot=Ballot((UNANSWERABLE,), UNANSWERABLE, 1.0, False, 1))
-    assert audit([agreed], SCENES.__getitem__) == Audit(1, 0.0, None, 1.0, 0.0)
+    assert audit([agreed], SCENES.__getitem__) == Audit(0.0, None, 1.0, 0.0)
 
 
 @pytest.mark.parametrize("asked, expected", [(RIGHT, "red"), (WRONG, "2"), (ILL_POSED, UNANSWERABLE), (OUTSIDE, None)])

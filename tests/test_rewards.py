@@ -93,9 +93,13 @@ def test_votes_that_could_not_be_had_leave_the_question_out() -> None:
     assert pay(QUESTION, ballot("3", 0.5, parsed=5), groups=["image"] * 2) == 0.5
 
 
-@pytest.mark.parametrize("settings", [QuestionerSettings(), RELEASED])
-def test_a_question_that_the_majority_calls_unanswerable_earns_zero(settings: QuestionerSettings) -> None:
-    assert pay(QUESTION, ballot("unanswerable", 0.5), settings=settings, groups=["image"] * 4) == 0
+def test_a_question_that_the_majority_calls_unanswerable_has_no_difficulty() -> None:
+    unanswerable, easy = ballot("unanswerable", 0.5), ballot("3", 1.0)
+    assert pay(QUESTION, unanswerable, groups=["image"] * 4) == 0
+    # without the max(0, .): 0 - 1 / 4, as for a question that everybody answers alike
+    assert [pay(QUESTION, each, settings=RELEASED, groups=["batch"] * 4) for each in (unanswerable, easy)] == [
+        -0.25
+    ] * 2
 
 
 def test_sequences_of_different_lengths_are_refused() -> None:

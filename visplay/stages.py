@@ -173,9 +173,7 @@ def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) ->
     account.pop("kept_by_type")
     if not recipe.pool.source.startswith(WORLD):
         return account  # nobody knows the true answers on a user's own images
-    judged = dataclasses.asdict(audit(rows, pool.scene_of))
-    judged.pop("kept")
-    return account | judged
+    return account | dataclasses.asdict(audit(rows, pool.scene_of))
 
 
 def _candidate(row: Mapping[str, Any]) -> silver.Candidate:

@@ -87,11 +87,7 @@ def train(
     opened = {picture.id: picture for picture, _ in rows}
     grpo.train(
         start,
-        [
-            grpo.Row(render(row.question, recipe.reasoner.prompt), picture.record, row)
-            for picture, row in ordered
-            if row.question is not None
-        ],
+        [_prompted(picture, row, recipe) for picture, row in ordered],
         lambda batch, completions: scores([row.source for row in batch], completions, recipe),
         recipe,
         role="reasoner",
@@ -117,6 +113,11 @@ def scores(rows: Sequence[SilverAnswer], completions: Sequence[str], recipe: Rec
         reward = reasoner_reward(correct, said is not None, recipe.reasoner.format_weight)
         graded.append(grpo.Score(reward, {"agrees": _number(correct), "parsed": float(said is not None)}))
     return graded
+
+
+def _prompted(picture: PoolImage, row: SilverAnswer, recipe: Recipe) -> grpo.Row:
+    assert row.question is not None  # a kept row has one
+    return grpo.Row(render(row.question, recipe.reasoner.prompt), picture.record, row)
 
 
 def _passes(size: int, count: int, seed: int) -> list[int]:

@@ -7,7 +7,8 @@ Where VisPlay's paper and its released code differ, `recipe.QuestionerSettings` 
 `diversity`, `diversity_scope`, `relu`, `invalid_reward`; the Reasoner's is `ReasonerSettings.format_weight`.
 
 Deviations from both:
-1. A question whose majority answer is "unanswerable" earns 0: votes torn about that do not make it a hard question.
+1. A question whose majority answer is "unanswerable" counts as of no difficulty: votes torn about that do not make it
+   a hard question. With the max(0, .) it earns 0, without it minus its penalty.
 2. An invalid question earns `invalid_reward` flat. The released code takes the cluster penalty off its -1 as well, all
    invalid completions of the batch counting as one cluster; here what has no question is in no cluster.
 3. A question with fewer than `min_parsed` parsed votes earns None: silence of the Reasoner is not disagreement.
@@ -95,10 +96,9 @@ def _questioner_reward(
         return settings.invalid_reward
     if ballot is None or ballot.confidence is None or ballot.parsed < min_parsed:
         return None
-    if ballot.answer == UNANSWERABLE:
-        return 0.0
+    unanswerable = ballot.answer == UNANSWERABLE
     return questioner_reward(
-        ballot.confidence,
+        1.0 if unanswerable else ballot.confidence,  # as easy as can be: never paid above a question with an answer
         cluster_size,
         group_size,
         weight=settings.diversity_weight,

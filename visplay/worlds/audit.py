@@ -18,7 +18,6 @@ class Audit:
     `silver_accuracy` counts an ill-posed or unjudgeable question as wrong; `well_posed_accuracy` leaves both out.
     """
 
-    kept: int
     silver_accuracy: float | None
     well_posed_accuracy: float | None
     ill_posed_share: float | None
@@ -37,7 +36,6 @@ def audit(rows: Sequence[SilverAnswer], scene_of: Callable[[str], Scene]) -> Aud
     verdicts = [_verdict(row, scene_of(row.image_id)) for row in kept]
     well_posed = [verdict for verdict in verdicts if verdict in ("right", "wrong")]
     return Audit(
-        kept=len(kept),
         silver_accuracy=_share(verdicts, "right"),
         well_posed_accuracy=_share(well_posed, "right"),
         ill_posed_share=_share(verdicts, "ill-posed"),
