@@ -1,7 +1,5 @@
 """Silver answers against the truth, counted by hand on one small scene."""
 
-import dataclasses
-
 import pytest
 
 from visplay.records import UNANSWERABLE, Ballot, Question, QuestionType, SilverAnswer
@@ -43,6 +41,12 @@ def test_shares_by_hand() -> None:
     )
 
 
+def test_an_ill_posed_question_is_right_only_when_called_unanswerable() -> None:
+    told = row("What color is the cross?", UNANSWERABLE)
+    needless = row("What color is the circle?", UNANSWERABLE)
+    assert audit([RIGHT, told, needless, ILL_POSED], SCENES.__getitem__) == Audit(2 / 4, 1 / 2, 2 / 4, 0.0)
+
+
 def test_dropped_rows_are_not_judged() -> None:
     unparsed = SilverAnswer("no such image", None, None, "unparsed question", "questioner", "reasoner", "hm")
     tie = row("How many objects are there?", "2", "numerical", "no such image", dropped="tie")
@@ -63,11 +67,6 @@ def test_options_are_compared_by_letter() -> None:
     text, options = "Where is the 3? (A) northwest (B) southeast", ("northwest", "southeast")
     rows = [row(text, letter, "multiple_choice", choices=options) for letter in "AB"]
     assert [audit([one], SCENES.__getitem__).silver_accuracy for one in rows] == [0, 1]
-
-
-def test_a_silver_unanswerable_does_not_make_an_ill_posed_question_right() -> None:
-    agreed = dataclasses.replace(ILL_POSED, ballot=Ballot((UNANSWERABLE,), UNANSWERABLE, 1.0, False, 1))
-    assert audit([agreed], SCENES.__getitem__) == Audit(0.0, None, 1.0, 0.0)
 
 
 @pytest.mark.parametrize("asked, expected", [(RIGHT, "red"), (WRONG, "2"), (ILL_POSED, UNANSWERABLE), (OUTSIDE, None)])

@@ -35,17 +35,7 @@ def test_duplicates_are_the_same_text_and_type_on_the_same_image() -> None:
         unparsed("how many dogs?"),
         unparsed("how many dogs?"),
     ]
-    assert needs_votes(candidates, SETTINGS) == [True, False, True, True, False, False]
-
-
-def test_open_only_drops_questions_with_options_and_votes_on_no_such_question() -> None:
-    settings = dataclasses.replace(SETTINGS, open_only=True)
-    candidates = [candidate("Is it red?", kind="multiple_choice"), candidate("What?"), candidate("How many?")]
-    assert needs_votes(candidates, settings) == [False, True, True]
-    ballots = [None, ballot("a1", "a1", "a1", "b2", "c3"), ballot("a1", "a1", "a1", "b2", "c3")]
-    rows = label(candidates, ballots, settings, "Q1", "R0")
-    assert [row.dropped for row in rows] == ["has options", None, None]
-    assert account(rows)["dropped"]["has options"] == 1
+    assert needs_votes(candidates) == [True, False, True, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +104,6 @@ def test_the_account_adds_up() -> None:
         "kept": 3,
         "dropped": {
             "unparsed question": 1,
-            "has options": 0,
             "duplicate question": 1,
             "too few votes": 0,
             "unanswerable": 0,

@@ -163,24 +163,21 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(work=_run)
     run.add_argument("--benchmark", required=True, metavar="NAME[,NAME...]")
     _add_model(run)
-    _add_data(run)
+    _add_places(run)
     _add_scoring(run)
-    run.add_argument("--out", required=True, type=Path, metavar="DIR")
 
     predict = commands.add_parser("predict", help="write predictions.jsonl, or go on with it")
     predict.set_defaults(work=_predict)
     predict.add_argument("--benchmark", required=True, metavar="NAME")
     _add_model(predict)
-    _add_data(predict)
-    predict.add_argument("--out", required=True, type=Path, metavar="DIR")
+    _add_places(predict)
 
     score = commands.add_parser("score", help="score predictions.jsonl; needs no model")
     score.set_defaults(work=_score)
     score.add_argument("--benchmark", required=True, metavar="NAME")
     score.add_argument("--predictions", required=True, type=Path, metavar="FILE", help="JSONL with id and response")
-    _add_data(score)
+    _add_places(score)
     _add_scoring(score)
-    score.add_argument("--out", required=True, type=Path, metavar="DIR")
 
     compare = commands.add_parser("compare", help="what DIR_B gains over DIR_A on the same items; DIRs of score or run")
     compare.set_defaults(work=_compare)
@@ -203,10 +200,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-tokens", type=int, default=1024, metavar="N", help=tokens)
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
+def _add_places(parser: argparse.ArgumentParser) -> None:
     source = "HF id, save_to_disk folder, parquet file or folder, JSON or JSONL; default: the official HF id"
     parser.add_argument("--data", default="", metavar="PATH_OR_HF_ID", help=source)
     parser.add_argument("--split", default="", help="default: the official one")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
 
 
 def _add_scoring(parser: argparse.ArgumentParser) -> None:

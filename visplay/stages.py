@@ -88,7 +88,7 @@ def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str,
 
     def work(folder: Path) -> None:
         candidates = [_candidate(row) for row in read_jsonl(asked / "questions.jsonl")]
-        needed = silver.needs_votes(candidates, recipe.labels)
+        needed = silver.needs_votes(candidates)
         votable = [(pool.by_id[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
         ballots = iter(reasoner.vote(_sampler(run, recipe, voter), votable, recipe, _seed(recipe, k, "label"), "votes"))
         voted = [next(ballots) if need else None for need in needed]

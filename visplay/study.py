@@ -28,7 +28,7 @@ from visplay.worlds.audit import true_answer
 
 # Why a control drops a row.
 OUTSIDE = "outside grammar"  # the world cannot read its question
-ILL_POSED = "ill-posed"  # its question has no answer; the loop, too, drops what the votes call unanswerable
+ILL_POSED = "ill-posed"  # its question has no answer, and the recipe does not keep unanswerable rows
 
 
 def shuffled(rows: Sequence[SilverAnswer], _: SceneOf) -> list[SilverAnswer]:

@@ -19,7 +19,6 @@ Candidate = tuple[str, str, Question | None]  # image id, the Questioner's compl
 
 DROP_REASONS = (
     "unparsed question",  # the completion holds no question
-    "has options",  # under `open_only`: yes/no and lettered questions, which can be guessed
     "duplicate question",  # the same image was asked the same before: same type, same text but for case, articles, ...
     "too few votes",  # fewer than `min_parsed` samples had an answer
     "unanswerable",  # unless `keep_unanswerable`: the majority says that the image does not tell
@@ -29,13 +28,12 @@ DROP_REASONS = (
 )
 
 
-def needs_votes(candidates: Sequence[Candidate], settings: LabelSettings) -> list[bool]:
-    """Whether each candidate is worth the Reasoner's time: it could be kept, and nothing like it came before."""
+def needs_votes(candidates: Sequence[Candidate]) -> list[bool]:
+    """Whether each candidate is worth the Reasoner's time: it parsed and is not a duplicate of an earlier one."""
     seen: set[tuple[str, str, str]] = set()
     needed = []
     for image_id, _, question in candidates:
-        usable = question is not None and not _barred(question, settings)
-        key = (image_id, question.type, folded(question.text)) if question and usable else None
+        key = (image_id, question.type, folded(question.text)) if question else None
         needed.append(key is not None and key not in seen)
         seen |= {key} if key else set()
     return needed
@@ -52,7 +50,7 @@ def label(
 
     `ballots[i]` belongs to candidate i and is None exactly where `needs_votes` is false. Raises ValueError otherwise.
     """
-    needed = needs_votes(candidates, settings)
+    needed = needs_votes(candidates)
     missing = [i for i, (need, ballot) in enumerate(zip(needed, ballots, strict=True)) if need != (ballot is not None)]
     if missing:
         raise ValueError(f"ballots and needs_votes disagree at candidates {missing[:5]} ({len(missing)} in all)")
@@ -94,11 +92,9 @@ def account(rows: Sequence[SilverAnswer]) -> dict[str, Any]:
 
 
 def _reason(question: Question | None, ballot: Ballot | None, settings: LabelSettings) -> str | None:
-    """The verdict on one candidate; one without a ballot is unparsed, barred or a duplicate."""
+    """The verdict on one candidate; one without a ballot is unparsed or a duplicate."""
     if question is None:
         return "unparsed question"
-    if _barred(question, settings):
-        return "has options"
     if ballot is None:
         return "duplicate question"
     if ballot.parsed < settings.min_parsed or ballot.confidence is None:
@@ -110,7 +106,3 @@ def _reason(question: Question | None, ballot: Ballot | None, settings: LabelSet
     if ballot.confidence < settings.band_low:
         return "too hard"
     return "too easy" if ballot.confidence > settings.band_high else None
-
-
-def _barred(question: Question, settings: LabelSettings) -> bool:
-    return settings.open_only and question.type == "multiple_choice"

@@ -69,7 +69,6 @@ class LabelSettings:
     band_low: float = 0.25
     band_high: float = 0.75
     confidence_over: str = "all"  # all: majority / m, an unparsed sample agrees with nobody; parsed: over parsed votes
-    open_only: bool = False  # true: no question with options becomes a training row, as these can be guessed
     keep_unanswerable: bool = False  # true: "unanswerable" is an answer like any other; false: such rows are dropped
     min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
 

@@ -15,7 +15,8 @@ from visplay.worlds.scenes import Scene
 class Audit:
     """Shares in [0, 1] over the kept rows; None where no row could be judged.
 
-    `silver_accuracy` counts an ill-posed or unjudgeable question as wrong; `well_posed_accuracy` leaves both out.
+    `silver_accuracy` counts an ill-posed question as right only where the silver answer says so, and one that nobody
+    can judge as wrong; `well_posed_accuracy` leaves both out. `ill_posed_share` is of all ill-posed questions.
     """
 
     silver_accuracy: float | None
@@ -36,9 +37,9 @@ def audit(rows: Sequence[SilverAnswer], scene_of: Callable[[str], Scene]) -> Aud
     verdicts = [_verdict(row, scene_of(row.image_id)) for row in kept]
     well_posed = [verdict for verdict in verdicts if verdict in ("right", "wrong")]
     return Audit(
-        silver_accuracy=_share(verdicts, "right"),
+        silver_accuracy=_share(verdicts, "right", "ill-posed and told so"),
         well_posed_accuracy=_share(well_posed, "right"),
-        ill_posed_share=_share(verdicts, "ill-posed"),
+        ill_posed_share=_share(verdicts, "ill-posed", "ill-posed and told so"),
         outside_grammar_share=_share(verdicts, "outside grammar"),
     )
 
@@ -49,9 +50,9 @@ def _verdict(row: SilverAnswer, scene: Scene) -> str:
     if truth is None:
         return "outside grammar"
     if truth == UNANSWERABLE:
-        return "ill-posed"
+        return "ill-posed and told so" if row.ballot.answer == UNANSWERABLE else "ill-posed"
     return "right" if same(row.ballot.answer, truth, row.question) else "wrong"
 
 
-def _share(verdicts: Sequence[str], wanted: str) -> float | None:
-    return sum(verdict == wanted for verdict in verdicts) / len(verdicts) if verdicts else None
+def _share(verdicts: Sequence[str], *wanted: str) -> float | None:
+    return sum(verdict in wanted for verdict in verdicts) / len(verdicts) if verdicts else None
