@@ -46,7 +46,14 @@ def test_a_picture_that_is_missing_or_none_is_named_before_anything_starts(tmp_p
         read(tmp_path, {"image": "thin.png"}, thin=((300, 1), "red"))
 
 
-def test_a_picture_that_breaks_off_is_named_when_it_is_opened(tmp_path: Path) -> None:
+def test_a_sound_header_before_damaged_pixels_is_named_before_anything_starts(tmp_path: Path) -> None:
+    read(tmp_path, {"image": "a.png"}, a=RED)
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
+    with pytest.raises(VisplayError, match="item 0, picture 1 cannot be used"):
+        read(tmp_path, {"image": "a.png"})
+
+
+def test_a_picture_that_breaks_off_later_is_named_when_it_is_opened(tmp_path: Path) -> None:
     (item,) = read(tmp_path, {"image": "a.png"}, a=RED)
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
     with pytest.raises(VisplayError, match="item 0, picture 1 cannot be used"):

@@ -51,8 +51,8 @@ class Illustrated:
 def read_illustrated(benchmark: Benchmark, limits: PoolSettings, data: str = "", split: str = "") -> list[Illustrated]:
     """Every item of the benchmark, in the order of the data; `limits` are those of the visual tokens per picture.
 
-    Raises DataError, naming the item, for a picture that is missing or that by its header cannot be used, and
-    PredictionError for ids that stand twice.
+    Raises DataError, naming the item, for a picture that is missing or cannot be decoded, and PredictionError for ids
+    that stand twice.
     """
     rows = read_rows(benchmark, data, split, images=True)
     items = benchmark.items(rows)
@@ -76,6 +76,7 @@ def _seen(item: Item, number: int, cell: Any, limits: PoolSettings) -> tuple[tup
         with encoded(cell) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             with Image.open(file, formats=FORMATS) as image:
+                image.load()  # a sound header may stand before damaged pixels
                 return fitted_size(*image.size, limits), digest
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise _unusable(item, number, error) from error
