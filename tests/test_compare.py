@@ -13,8 +13,9 @@ from test_hallusionbench import ITEMS as YES_NO_ITEMS
 
 from visplay.evaluation.benchmarks import hallusionbench, mmmu
 from visplay.evaluation.compare import CompareError, Comparison, Paired, compare, pairs, render
+from visplay.evaluation.files import write
 from visplay.evaluation.items import Item, Judgement, Prediction
-from visplay.evaluation.scoring import score, write
+from visplay.evaluation.scoring import score
 
 ROWS: list[dict[str, Any]] = [
     {"id": f"validation_{subject}_{number}", "question": "?", "question_type": "multiple-choice"}

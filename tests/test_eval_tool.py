@@ -81,6 +81,34 @@ def test_nothing_starts_that_could_not_be_finished(folder: Path) -> None:
     assert "mmmu is missing; the data of several benchmarks" in tool("run", *asked, "--data", folder).stderr
 
 
+def test_scores_by_another_protocol_are_not_replaced(folder: Path) -> None:
+    assert score(folder).returncode == 0
+    before = (folder / "out" / "scores.json").read_bytes()
+    refused = score(folder, "--protocol", "official")
+    assert (refused.returncode, (folder / "out" / "scores.json").read_bytes()) == (2, before)
+    assert "holds scores by the strict protocol" in refused.stderr and "another --out" in refused.stderr
+    assert score(folder, "--protocol", "strict").returncode == 0
+
+
+def test_a_part_of_a_benchmark_is_not_called_the_benchmark(folder: Path) -> None:
+    part = score(folder)
+    assert "2 items, NOT the benchmark's 900" in part.stdout
+    scores = json.loads((folder / "out" / "scores.json").read_text())
+    assert (scores["n"], scores["official_n"], scores["whole"]) == (2, 900, False)
+
+
+def test_run_checks_the_data_of_the_last_benchmark_before_it_loads_a_model_for_the_first(folder: Path) -> None:
+    for name, rows in (("mmmu", ROWS), ("local", [{"question": "?", "answer": "1", "image": "gone.png"}])):
+        (folder / "all" / name).mkdir(parents=True)
+        (folder / "all" / name / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = ["--model", "none", "--out", folder / "out", "--data"]
+    several = tool("run", *asked, folder / "all", "--benchmark", "mmmu, local")
+    twice = tool("run", *asked, folder / "all" / "local" / "data.jsonl", "--benchmark", "local, local")
+    for refused in (several, twice):
+        assert "item 0, picture 1 cannot be used" in refused.stderr and refused.returncode == 2
+    assert not (folder / "out").exists()
+
+
 def test_the_list_names_every_benchmark_with_its_protocols() -> None:
     lines = tool("list").stdout.splitlines()
     assert lines[0].split() == ["mmmu", "official,", "strict,", "judge", "MMMU/MMMU,", "validation"]

@@ -16,10 +16,11 @@ from chat_server import CLOSE, HANG, Script, Server, serving
 
 from visplay.evaluation.benchmarks import hallusionbench, mathverse
 from visplay.evaluation.endpoint import Endpoint
+from visplay.evaluation.files import document
 from visplay.evaluation.items import Item, Judgement, Prediction
 from visplay.evaluation.judge import JudgeError, facts, judge_with
 from visplay.evaluation.procedures import Procedure, extract_and_compare
-from visplay.evaluation.scoring import document, score
+from visplay.evaluation.scoring import score
 from visplay.evaluation.table import render
 from visplay.evaluation.verdicts import VerdictError, Verdicts
 

@@ -205,6 +205,7 @@ def test_a_subject_may_have_underscores() -> None:
         ({"answer": "?"}, "the answer '\\?' is none of"),
         ({"options": "$6, $7"}, "the options '\\$6, \\$7' are no list"),
         ({"options": None}, "the options None are no list"),
+        ({"options": str(list(range(27)))}, "27 options are more than there are letters"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(changes: dict[str, Any], message: str) -> None:

@@ -11,9 +11,10 @@ from visplay.evaluation.benchmarks import mmvet
 from visplay.evaluation.data import DataError, read_rows
 from visplay.evaluation.endpoint import Endpoint
 from visplay.evaluation.figures import Figures
+from visplay.evaluation.files import document
 from visplay.evaluation.items import Item, Judgement, Prediction
 from visplay.evaluation.judge import judge_with
-from visplay.evaluation.scoring import ScoreError, document, score
+from visplay.evaluation.scoring import ScoreError, score
 
 ROWS: list[dict[str, Any]] = [
     {"id": "v1_0", "question": "What is x?", "answer": "-1<AND>-5", "capability": ["math", "ocr"]},

@@ -191,6 +191,11 @@ def test_a_prompt_of_ones_own_is_sent_with_the_benchmarks_text_in_it(data: Path,
         ask(Parrot(), data, tmp_path)
 
 
+def test_a_folder_is_the_same_model_however_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BASE.parent)
+    assert LocalModel(BASE.name).settings == LocalModel(str(BASE.resolve())).settings
+
+
 def test_a_model_may_be_called_otherwise_than_where_it_lies() -> None:
     assert LocalModel(str(BASE)).settings["model"] == str(BASE)
     named = LocalModel(str(BASE), name="iter_01/reasoner/checkpoint").settings

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from visplay.evaluation.benchmarks import hallusionbench, local, mmmu
+from visplay.evaluation.files import document, write
 from visplay.evaluation.items import Item, Judgement, Prediction
 from visplay.evaluation.predictions import PredictionError
-from visplay.evaluation.scoring import Score, ScoreError, document, score, score_file, write
+from visplay.evaluation.scoring import Score, ScoreError, score, score_file
 from visplay.evaluation.table import render
 
 ROWS: list[dict[str, Any]] = [

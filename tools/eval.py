@@ -35,16 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> None:
     from visplay.evaluation.benchmarks import named
-    from visplay.evaluation.data import read_rows
+    from visplay.evaluation.files import check_folder
+    from visplay.evaluation.predict import items_to_ask
     from visplay.evaluation.scoring import check_protocol
 
-    benchmarks = [named(name) for name in chosen.benchmark.split(",")]
+    names = dict.fromkeys(name.strip() for name in chosen.benchmark.split(","))
+    benchmarks = [named(name) for name in names]
     data = _data(chosen, benchmarks)
+    model = _model(chosen)
     for benchmark in benchmarks:  # all that could end the last of them, before the first takes hours
         check_protocol(benchmark, chosen.protocol, _judge(chosen, benchmark, chosen.out))
+        check_folder(chosen.out / benchmark.NAME, chosen.protocol)
     for benchmark in benchmarks:
-        benchmark.items(read_rows(benchmark, data[benchmark.NAME], chosen.split))
-    model = _model(chosen)
+        items_to_ask(benchmark, model.asking, data[benchmark.NAME], chosen.split)
     for benchmark in benchmarks:
         folder = chosen.out / benchmark.NAME
         predictions = _predicted(chosen, benchmark, model, data[benchmark.NAME], folder)
@@ -62,7 +65,9 @@ def _predict(chosen: argparse.Namespace) -> None:
 
 def _score(chosen: argparse.Namespace) -> None:
     from visplay.evaluation.benchmarks import named
+    from visplay.evaluation.files import check_folder
 
+    check_folder(chosen.out, chosen.protocol)
     _report(chosen, named(chosen.benchmark), chosen.predictions, chosen.data, chosen.out)
 
 
@@ -121,7 +126,8 @@ def _predicted(chosen: argparse.Namespace, benchmark: Benchmark, model: Model, d
 
 
 def _report(chosen: argparse.Namespace, benchmark: Benchmark, predictions: Path, data: str, folder: Path) -> None:
-    from visplay.evaluation.scoring import score_file, write
+    from visplay.evaluation.files import write
+    from visplay.evaluation.scoring import score_file
     from visplay.evaluation.table import render
 
     judge = _judge(chosen, benchmark, folder)

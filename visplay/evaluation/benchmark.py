@@ -33,6 +33,11 @@ class Benchmark(Protocol):
         ...
 
     @property
+    def SIZES(self) -> tuple[int, ...]:
+        """Numbers of items that figures are published for, the official data's first; () for data of one's own."""
+        ...
+
+    @property
     def IMAGES(self) -> tuple[str, ...]:
         """Columns that hold pictures, where there are any; scoring never reads them."""
         ...

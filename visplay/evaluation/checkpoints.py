@@ -11,10 +11,11 @@ from typing import Any
 
 from visplay.evaluation.benchmarks import named
 from visplay.evaluation.compare import compare
+from visplay.evaluation.files import document, write
 from visplay.evaluation.predict import Model, predict
 from visplay.evaluation.predictions import SETTINGS
 from visplay.evaluation.progress import PREDICTIONS
-from visplay.evaluation.scoring import document, score_file, write
+from visplay.evaluation.scoring import score_file
 from visplay.evaluation.suite import places
 from visplay.recipe import EvaluationSettings
 from visplay.report import BenchmarkScore

@@ -19,8 +19,8 @@ from typing import Any
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmarks import BENCHMARKS
 from visplay.evaluation.figures import Figures, Share
+from visplay.evaluation.files import SAMPLES, SCORES
 from visplay.evaluation.items import Item, Judgement
-from visplay.evaluation.scoring import SAMPLES, SCORES
 from visplay.evaluation.statistics import Difference, average_gain, exact_test, sign_flip_test
 from visplay.report.table import grid
 

@@ -101,7 +101,7 @@ class Model(Protocol):
 class LocalModel:
     """A model in a folder or under a hub id; loaded when it is first asked, and then kept.
 
-    `name` is what the settings call it; None: as `source` does.
+    `name` is what the settings call it; None: by its hub id, or by its folder's whole path.
     """
 
     source: str
@@ -111,7 +111,7 @@ class LocalModel:
     @cached_property
     def settings(self) -> dict[str, Any]:
         return {
-            "model": self.source if self.name is None else self.name,
+            "model": self._called if self.name is None else self.name,
             "weights": models.identity(self.source),
             "engine": "transformers",
             "device": models.device().type,  # which decides the precision
@@ -122,6 +122,11 @@ class LocalModel:
     def answers(self, requests: Sequence[Request]) -> list[Completion]:
         drawn = self._sampler.sample(requests, n=1, max_new_tokens=self.asking.max_new_tokens, seed=0, greedy=True)
         return [completion for (completion,) in drawn]
+
+    @property
+    def _called(self) -> str:
+        folder = Path(self.source)
+        return str(folder.resolve()) if folder.is_dir() else self.source
 
     @cached_property
     def _sampler(self) -> Sampler:
@@ -157,7 +162,7 @@ def predict(benchmark: Benchmark, model: Model, folder: Path, *, data: str = "",
     loaded when data or pictures are missing, or when the folder holds answers to other settings.
     """
     rank, processes = _place()
-    asked = _asked(benchmark, model.asking, data, split)
+    asked = items_to_ask(benchmark, model.asking, data, split)
     agree(folder, {"benchmark": benchmark.NAME, "questions": questions_fingerprint(asked), **model.settings})
     if (folder / PREDICTIONS).exists():
         return folder / PREDICTIONS if rank == 0 else None
@@ -166,6 +171,17 @@ def predict(benchmark: Benchmark, model: Model, folder: Path, *, data: str = "",
         for rows in _answers(benchmark.NAME, mine, answered(folder), model):
             add(part, rows)
     return complete(folder, [one.item.id for one in asked])
+
+
+def items_to_ask(benchmark: Benchmark, asking: Asking, data: str, split: str) -> list[Illustrated]:
+    """All items with their pictures, checked. Raises VisplayError, naming the item, for what could not be asked."""
+    asked = [_prompted(one, asking.prompt) for one in read_illustrated(benchmark, asking.limits, data, split)]
+    for one in asked:
+        try:
+            interleaved(one.cells, one.item.prompt)
+        except ValueError as error:
+            raise DataError(f"item {one.item.id}: {error}") from error
+    return asked
 
 
 def batches(asked: Sequence[Illustrated], size: int) -> list[list[Illustrated]]:
@@ -180,16 +196,6 @@ def _place() -> tuple[int, int]:
     if not 0 <= rank < processes:
         raise PredictionError(f"RANK is {rank} and WORLD_SIZE {processes}; RANK counts the processes from 0")
     return rank, processes
-
-
-def _asked(benchmark: Benchmark, asking: Asking, data: str, split: str) -> list[Illustrated]:
-    asked = [_prompted(one, asking.prompt) for one in read_illustrated(benchmark, asking.limits, data, split)]
-    for one in asked:
-        try:
-            interleaved(one.cells, one.item.prompt)
-        except ValueError as error:
-            raise DataError(f"item {one.item.id}: {error}") from error
-    return asked
 
 
 def _prompted(one: Illustrated, prompt: str) -> Illustrated:

@@ -1,6 +1,6 @@
-"""Items and predictions under a named protocol -> judgements, figures with intervals, and the files that record them.
+"""Items and predictions under a named protocol -> judgements, and figures with intervals.
 
-    score(benchmark, items, predictions, protocol) -> Score -> write(score, folder)
+    score(benchmark, items, predictions, protocol) -> Score
     score_file(benchmark, predictions.jsonl, ...)  -> the same from what lies on the disk
 
 Three protocols: "official" is the authors' rule to the letter, "strict" reads every response in the project's own way,
@@ -11,7 +11,6 @@ neither the order of the data nor that of the predictions can matter.
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +22,10 @@ from typing import Any, TypeAlias, get_args
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmark import Benchmark
 from visplay.evaluation.data import read_rows
-from visplay.evaluation.figures import Figures, Share
+from visplay.evaluation.figures import Figures
 from visplay.evaluation.items import Item, Judgement, Prediction, Status, judged, letter
 from visplay.evaluation.predictions import fingerprint, join, read_predictions, read_settings
 from visplay.evaluation.strict import judge_strictly
-from visplay.runs.results import make_folder, write_whole
-
-SCORES, SAMPLES = "scores.json", "samples.jsonl"
 
 # What a judge makes of predictions, one judgement each, in their order.
 Judge: TypeAlias = Callable[[Sequence[Item], Sequence[Prediction]], Sequence[Judgement]]
@@ -124,30 +120,6 @@ def check_protocol(benchmark: Benchmark, protocol: str, judge: Judge | None = No
         )
 
 
-def document(result: Score) -> dict[str, Any]:
-    """What stands in scores.json; shares lie in [0, 1]."""
-    return {
-        "benchmark": result.benchmark,
-        "protocol": result.protocol,
-        "n": len(result.items),
-        **result.facts,
-        "counts": dict(result.counts),
-        "figures": _plain(result.figures),
-        "baselines": {name: _means(figures) for name, figures in result.baselines.items()},
-    }
-
-
-def write(result: Score, folder: Path) -> None:
-    """Leave samples.jsonl and, last, scores.json in `folder`; both are replaced whole."""
-    make_folder(folder)
-    rows = [_sample(item, judgement) for item, judgement in zip(result.items, result.judgements, strict=True)]
-    samples = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (folder / SCORES).unlink(missing_ok=True)  # never scores beside the samples of another run
-    write_whole(folder / SAMPLES, samples, folder / f"{SAMPLES}.part")
-    text = json.dumps(document(result), indent=2, ensure_ascii=False) + "\n"
-    write_whole(folder / SCORES, text, folder / f"{SCORES}.part")
-
-
 def _judgements(
     benchmark: Benchmark,
     items: Sequence[Item],
@@ -201,6 +173,8 @@ def _facts(
     benchmark: Benchmark, items: Sequence[Item], predictions: Sequence[Prediction], protocol: str
 ) -> dict[str, Any]:
     return {
+        "official_n": next(iter(benchmark.SIZES), None),
+        "whole": len(items) in benchmark.SIZES if benchmark.SIZES else None,
         "rule": benchmark.RULE if protocol == "official" else "",
         "fingerprints": {
             "data": fingerprint((item.id, item.kind, item.golds, item.choices, item.text) for item in items),
@@ -224,30 +198,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"  # such as this project, run from its sources
-
-
-def _plain(figures: Figures) -> dict[str, Any]:
-    """Shares as mappings of n, mean, low and high, the ends of the 95 % interval."""
-    return {name: _leaf(value) if not isinstance(value, Mapping) else _plain(value) for name, value in figures.items()}
-
-
-def _leaf(value: Share | float | None) -> Any:
-    if not isinstance(value, Share):
-        return value
-    low, high = value.interval or (None, None)
-    return {"n": value.n, "mean": value.mean, "low": low, "high": high}
-
-
-def _means(figures: Figures) -> dict[str, Any]:
-    return {
-        name: _means(value) if isinstance(value, Mapping) else value.mean if isinstance(value, Share) else value
-        for name, value in figures.items()
-    }
-
-
-def _sample(item: Item, judgement: Judgement) -> dict[str, Any]:
-    return dataclasses.asdict(judgement) | {
-        "golds": list(item.golds),
-        "cluster": item.cluster or item.id,
-        "groups": dict(item.groups),
-    }

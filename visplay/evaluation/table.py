@@ -14,10 +14,17 @@ _ABSENT = "-"
 def render(result: Score) -> str:
     """The whole account as text; shares in percent."""
     rule = result.facts.get("rule")
-    title = f"{result.benchmark}, {result.protocol} protocol{f' ({rule})' if rule else ''}: {len(result.items)} items"
+    title = f"{result.benchmark}, {result.protocol} protocol{f' ({rule})' if rule else ''}: {_extent(result)}"
     header = ["", "n", "score, %", "95 % interval"]
     table = grid(header, list(_rows(result.figures)))
     return "\n\n".join(part for part in (title, table, _baselines(result.baselines), _answers(result)) if part)
+
+
+def _extent(result: Score) -> str:
+    n = len(result.items)
+    if result.facts.get("whole") is False:
+        return f"{n} items, NOT the benchmark's {result.facts['official_n']}: comparable with no published figure"
+    return f"{n} items"
 
 
 def _rows(figures: Figures, depth: int = 0) -> Iterator[list[str]]:

@@ -39,6 +39,7 @@ from visplay.evaluation.procedures import RIGHT, UNCLEAR, WRONG, Ask, verdict
 NAME = "hallusionbench"
 SOURCE = "lmms-lab/HallusionBench"
 SPLIT = "image+non_image"
+SIZES = (1129, 951)  # all, and those with a figure
 CONFIGS = ()
 _KEYS = ("category", "subcategory", "set_id", "figure_id", "question_id")
 COLUMNS: Columns = dict.fromkeys((*_KEYS, "visual_input", "question", "gt_answer"), (str,))

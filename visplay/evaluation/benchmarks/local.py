@@ -30,6 +30,7 @@ from visplay.labels import measures
 NAME = "local"
 SOURCE = ""
 SPLIT = "test"
+SIZES = ()
 CONFIGS = ()
 COLUMNS: Columns = {"question": (str,), "answer": (str, int, float, list)}
 IMAGES = ("image", "images")

@@ -36,6 +36,7 @@ from visplay.labels.answers import plain_text
 NAME = "mathverse"
 SOURCE = "AI4Math/MathVerse"
 SPLIT = "testmini"
+SIZES = (3940, 4728)  # without and with the text-only versions
 CONFIGS = ("testmini", "testmini_text_only")
 COLUMNS: Columns = {
     "sample_index": (str, int),

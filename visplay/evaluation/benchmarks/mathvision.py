@@ -37,6 +37,7 @@ from visplay.labels.answers import boxed
 NAME = "mathvision"
 SOURCE = "MathLLMs/MathVision"
 SPLIT = "test"
+SIZES = (3040,)
 CONFIGS = ()
 COLUMNS: Columns = {
     "id": (str, int),

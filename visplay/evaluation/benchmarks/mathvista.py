@@ -37,6 +37,7 @@ from visplay.evaluation.procedures import extract_and_compare
 NAME = "mathvista"
 SOURCE = "AI4Math/MathVista"
 SPLIT = "testmini"
+SIZES = (1000,)
 CONFIGS = ()
 COLUMNS: Columns = {
     "pid": (str, int),

@@ -27,13 +27,14 @@ from typing import Any
 from visplay.evaluation.benchmark import Columns, Row
 from visplay.evaluation.data import DataError
 from visplay.evaluation.figures import Figures, share, share_by
-from visplay.evaluation.items import Item, Judgement, Kind, Prediction, judged, letter
+from visplay.evaluation.items import LETTERS, Item, Judgement, Kind, Prediction, judged, letter
 from visplay.evaluation.procedures import extract_and_compare
 from visplay.labels import measures
 
 NAME = "mmmu"
 SOURCE = "MMMU/MMMU"
 SPLIT = "validation"
+SIZES = (900,)
 DOMAINS = {
     "Art and Design": ["Art", "Art_Theory", "Design", "Music"],
     "Business": ["Accounting", "Economics", "Finance", "Manage", "Marketing"],
@@ -136,6 +137,8 @@ def _choices(row: Row) -> tuple[str, ...]:
     options = [named[name] for name in sorted(named)] if isinstance(named, Mapping) else _listed(row.get("options"))
     if not isinstance(options, list):
         raise DataError(f"{row['id']}: the options {options!r:.80} are no list, nor text that holds a Python list")
+    if len(options) > len(LETTERS):
+        raise DataError(f"{row['id']}: {len(options)} options are more than there are letters")
     return tuple(map(str, options))
 
 

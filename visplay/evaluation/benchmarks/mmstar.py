@@ -32,6 +32,7 @@ from visplay.evaluation.procedures import extract_and_compare
 NAME = "mmstar"
 SOURCE = "Lin-Chen/MMStar"
 SPLIT = "val"
+SIZES = (1500,)
 CONFIGS = ("val",)
 COLUMNS: Columns = {
     "index": (int, str),

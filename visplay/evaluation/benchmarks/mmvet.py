@@ -31,6 +31,7 @@ from visplay.evaluation.procedures import Ask, grade
 NAME = "mmvet"
 SOURCE = "whyu/mm-vet"
 SPLIT = "test"
+SIZES = (218,)
 CONFIGS = ()
 COLUMNS: Columns = {"id": (str,), "question": (str,), "answer": (str,), "capability": (list,)}
 IMAGES = ("image", "imagename")

@@ -30,6 +30,7 @@ from visplay.labels import measures
 NAME = "realworldqa"
 SOURCE = "xai-org/RealworldQA"
 SPLIT = "test"
+SIZES = (765,)
 CONFIGS = ()
 COLUMNS: Columns = {"question": (str,), "answer": (str,)}
 IMAGES = ("image",)

@@ -36,6 +36,7 @@ from visplay.evaluation.procedures import extract_and_compare
 NAME = "visnumbench"
 SOURCE = "GML-FMGroup/VisNumBench"
 SPLIT = "train"
+SIZES = (1913,)
 CONFIGS = ()
 COLUMNS: Columns = dict.fromkeys(("id", "question", "option", "answer", "task_class", "Attributes"), (str,))
 IMAGES = ("image", "image_path")
