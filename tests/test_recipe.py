@@ -95,8 +95,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ("iterations=0", "iterations: 0 is out of range; use at least 1"),
         ("labels.band_high=1.5", "labels.band_high: 1.5 is out of range; use 0 to 1"),
         ("grpo.beta=.nan", "grpo.beta: nan is out of range; use at least 0"),
-        ("questioner.diversity_weight=.inf", "questioner.diversity_weight: inf is out of range; use at least 0"),
-        ("questioner.invalid_reward=0.5", "questioner.invalid_reward: 0.5 is out of range; use -1 to 0"),
+        ("questioner.diversity_weight=.inf", "questioner.diversity_weight: inf is out of range; use 0 to 10"),
+        ("questioner.invalid_reward=0.5", "questioner.invalid_reward: 0.5 is out of range; use -10 to 0"),
         ("questioner.difficulty=hard", "questioner.difficulty: hard is not known; use paper or released"),
         ("evaluation.world=sea", "evaluation.world: sea is not known; use null or scenes"),
         (
@@ -166,6 +166,14 @@ def test_a_bleu_distance_is_at_most_one_and_a_cosine_distance_two(write):
     assert load_recipe(write(), ["questioner.cluster_distance=1.5"]).questioner.cluster_distance == 1.5
     found = problems(write(), "questioner.cluster_distance=1.5", "questioner.diversity=bleu")
     assert found == ["questioner.cluster_distance: 1.5 is above 1, the largest 1 - BLEU; use 0 to 1"]
+
+
+def test_without_relu_no_invalid_question_is_paid_more_than_a_valid_one(write):
+    found = problems(write(), "questioner.relu=false", "questioner.diversity_weight=0.5")
+    assert found == [
+        "questioner.invalid_reward: 0 is more than a valid question may get without relu, -0.5; use -0.5 or less"
+    ]
+    assert load_recipe(write(), ["questioner.relu=false", "questioner.invalid_reward=-1"]).questioner.relu is False
 
 
 def test_a_reference_to_nothing_is_refused(write):

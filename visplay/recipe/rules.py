@@ -38,9 +38,9 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "questioner.steps": (1, None),
     "questioner.images_per_step": (1, None),
     "questioner.max_new_tokens": (1, None),
-    "questioner.diversity_weight": (0, None),
+    "questioner.diversity_weight": (0, 10),
     "questioner.cluster_distance": (0, 2),
-    "questioner.invalid_reward": (-1, 0),
+    "questioner.invalid_reward": (-10, 0),
     "ask.images": (1, None),
     "ask.questions_per_image": (1, None),
     "labels.votes": (2, None),
@@ -93,6 +93,7 @@ def problems(values: Values, world_size: int) -> list[str]:
         _pool,
         _prompt,
         _distance,
+        _invalid,
         _benchmarks,
     )
     found = [problem for check in checks for problem in check(values)]
@@ -151,6 +152,16 @@ def _distance(values: Values) -> list[str]:
     if values.get("questioner.diversity") != "bleu" or distance is None or distance <= 1:
         return []
     return [f"questioner.cluster_distance: {distance} is above 1, the largest 1 - BLEU; use 0 to 1"]
+
+
+def _invalid(values: Values) -> list[str]:
+    weight, invalid = values.get("questioner.diversity_weight"), values.get("questioner.invalid_reward")
+    if values.get("questioner.relu", True) or weight is None or invalid is None or invalid <= -weight:
+        return []
+    return [
+        f"questioner.invalid_reward: {invalid:g} is more than a valid question may get without relu, {-weight:g}; use "
+        f"{-weight:g} or less"
+    ]
 
 
 def _benchmarks(values: Values) -> list[str]:
