@@ -62,6 +62,26 @@ def test_unanswerable_is_an_answer_like_any_other_when_kept() -> None:
     assert [row.dropped for row in rows] == ["too easy", None]
 
 
+@pytest.mark.parametrize(
+    ("own_answer", "majority", "reason"),
+    [
+        ("cat", "cat", None),
+        ("A cat.", "cat", None),
+        ("dog", "cat", "own answer differs"),
+        (None, "cat", "own answer differs"),
+        ("dog", "unanswerable", None),  # who asks believes that there is an answer
+    ],
+)
+def test_two_views_must_agree_when_asked_to(own_answer: str | None, majority: str, reason: str | None) -> None:
+    settings = dataclasses.replace(SETTINGS, keep_unanswerable=True, own_answer_agrees=True)
+    asked = Question("q", "i", "short_text", "What?", own_answer=own_answer)
+    votes = ballot(*[majority] * 5, *["bird"] * 3)
+    for used, expected in ((settings, reason), (dataclasses.replace(settings, own_answer_agrees=False), None)):
+        assert label([("i", "", asked)], [votes], used, "Q1", "R0")[0].dropped == expected
+    easy = ballot(*[majority] * 8)
+    assert label([("i", "", asked)], [easy], settings, "Q1", "R0")[0].dropped == "too easy"
+
+
 def test_too_hard_is_a_majority_below_the_band() -> None:
     samples = ["a1", "a1", "b2", "c3", "d4", "e5", "f6", "g7", "h8"]  # 2 / 9 < 0.25
     assert verdict(*samples) == "too hard"
@@ -110,6 +130,7 @@ def test_the_account_adds_up() -> None:
             "tie": 0,
             "too hard": 0,
             "too easy": 1,
+            "own answer differs": 0,
         },
         "mean_confidence": (3 * 0.625 + 1) / 4,
         "distinct_questions": 3,

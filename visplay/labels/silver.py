@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from visplay.labels.answers import UNANSWERABLE, folded
+from visplay.labels.answers import UNANSWERABLE, folded, same
 from visplay.recipe import LabelSettings
 from visplay.records import QUESTION_TYPES, Ballot, Question, SilverAnswer
 
@@ -25,6 +25,7 @@ DROP_REASONS = (
     "tie",  # another answer had as many votes
     "too hard",  # confidence below the band
     "too easy",  # confidence above the band; its edges are inside
+    "own answer differs",  # under `own_answer_agrees`: the Questioner meant another answer
 )
 
 
@@ -105,4 +106,13 @@ def _reason(question: Question | None, ballot: Ballot | None, settings: LabelSet
         return "tie"
     if ballot.confidence < settings.band_low:
         return "too hard"
-    return "too easy" if ballot.confidence > settings.band_high else None
+    if ballot.confidence > settings.band_high:
+        return "too easy"
+    return None if _agreed(question, ballot.answer, settings) else "own answer differs"
+
+
+def _agreed(question: Question, answer: str | None, settings: LabelSettings) -> bool:
+    """Whether the Questioner's own answer speaks for the silver one; it never says "unanswerable" of its question."""
+    if not settings.own_answer_agrees or answer == UNANSWERABLE:
+        return True
+    return question.own_answer is not None and answer is not None and same(question.own_answer, answer, question)
