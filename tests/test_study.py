@@ -50,10 +50,14 @@ def test_true_labels_come_from_the_scene_and_rows_without_one_are_dropped() -> N
     assert [each.dropped for each in corrected] == [None, ILL_POSED, OUTSIDE, "too easy"]
 
 
-def test_true_labels_say_unanswerable_where_the_loop_keeps_such_rows() -> None:
-    rows = [row(1, "What color is the square?", "red", "short_text"), row(2, "How old is the circle?", "3")]
-    corrected = true(rows, lambda _: SCENE, keep_unanswerable=True)
-    assert (answers(corrected)[0], [each.dropped for each in corrected]) == ("unanswerable", [None, OUTSIDE])
+def test_a_true_unanswerable_stays_and_a_needless_one_is_put_right() -> None:
+    rows = [
+        row(0, "What color is the square?", "unanswerable", "short_text"),
+        row(1, "What color is the circle?", "unanswerable", "short_text"),
+    ]
+    corrected = true(rows, lambda _: SCENE)
+    assert answers(corrected) == ["unanswerable", "red"]
+    assert [each.dropped for each in corrected] == [None, None]
 
 
 def test_the_table_gives_mean_and_spread_of_the_last_row_minus_the_base(tmp_path: Path) -> None:
