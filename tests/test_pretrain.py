@@ -22,9 +22,11 @@ from transformers import (
 from visplay import pretrain
 from visplay.pretrain import Corpus, Lesson, Schedule, teacher, training
 from visplay.pretrain.corpus import pack
+from visplay.records import UNANSWERABLE
+from visplay.roles import questioner
 from visplay.worlds import grammar, scenes
 
-SMALL = Schedule(captions=8, images=6, align_rounds=2, describe_rounds=2, rounds=2, images_per_round=2)
+SMALL = Schedule(captions=8, images=6, align_rounds=2, describe_rounds=2, rounds=2, last_rounds=2, images_per_round=2)
 IMAGE = {"type": "image"}
 TEXT = {"type": "text", "text": "What is <this>? {{ x }} & {% y %}\n"}
 CONVERSATIONS = {
@@ -151,6 +153,28 @@ def test_the_corpus_is_limited(processor: Any) -> None:
     assert 6 <= len(lessons) <= 12
 
 
+def test_the_last_course_has_one_solution_for_each_question(processor: Any) -> None:
+    corpus = Corpus(processor, Schedule(captions=2, images=2, lessons_per_image=3, ask_share=0.0))
+    rng = np.random.default_rng(0)
+    lessons = [corpus.fixed_exercise(scene, rng) for scene in corpus.scenes for _ in range(60)]
+    assert len({str(lesson) for lesson in lessons}) == len({str(lesson.prompt) for lesson in lessons})
+    many = [corpus.exercise(scene, rng) for scene in corpus.scenes for _ in range(60)]
+    assert {str(lesson) for lesson in lessons} < {str(lesson) for lesson in many}
+
+
+def test_only_questions_that_have_an_answer_are_taught_to_be_asked(processor: Any) -> None:
+    corpus = Corpus(processor, Schedule(captions=20, images=20, ask_share=1.0))
+    rng = np.random.default_rng(0)
+    families = set()
+    for scene in corpus.scenes:
+        for _ in range(10):
+            asked = questioner.parse(processor.tokenizer.decode(corpus.exercise(scene, rng).completion), "image")
+            query = asked and grammar.parse(asked.text)
+            assert asked and query and grammar.truth(scene, query) == asked.own_answer != UNANSWERABLE
+            families.add(query.family)
+    assert families == set(grammar.FAMILIES)
+
+
 def test_what_is_taught_is_what_the_processor_makes_of_a_chat(corpus: Corpus, processor: Any) -> None:
     picture = scenes.render(corpus.scenes[4])
     message = {"role": "user", "content": [IMAGE, {"type": "text", "text": "Which digit is red?"}]}
@@ -165,13 +189,13 @@ def test_what_is_taught_is_what_the_processor_makes_of_a_chat(corpus: Corpus, pr
 
 def test_a_lesson_asks_or_answers_and_ends(corpus: Corpus, processor: Any) -> None:
     rng = np.random.default_rng(0)
-    lessons = [corpus.exercise(corpus.scenes[turn % 8], rng) for turn in range(60)]
+    lessons = [corpus.exercise(corpus.scenes[turn % 6], rng) for turn in range(60)]
     prompts = [processor.tokenizer.decode(lesson.prompt) for lesson in lessons]
     said = [processor.tokenizer.decode(lesson.completion) for lesson in lessons]
     asks = [prompt.startswith(pretrain.ASK_PROMPT) for prompt in prompts]
     assert 3 <= sum(asks) <= 25  # a fifth of 60, give or take
-    assert [text.startswith("<type>") for text in said] == asks
-    assert [text.startswith("<think>") for text in said] == [not ask for ask in asks]
+    assert ["<type>" in text for text in said] == asks
+    assert ["\\boxed{" in text for text in said] == [not ask for ask in asks]
     assert all(text.endswith("<|im_end|>") for text in said)
     assert all(prompt.endswith("<|im_end|>\n<|im_start|>assistant\n") for prompt in prompts)
 
@@ -230,6 +254,6 @@ def test_the_tokenizer_is_learnt_the_same_every_time(taught: Path, base: Path) -
 def test_a_taught_base_says_how_it_was_taught(taught: Path) -> None:
     facts = json.loads((taught / "training.json").read_text())
     assert Schedule(**facts["schedule"]) == SMALL
-    assert facts["losses"].keys() == {"align", "describe", "teach"} and all(
+    assert facts["losses"].keys() == {"align", "describe", "teach", "fix"} and all(
         loss > 0 for loss in facts["losses"].values()
     )

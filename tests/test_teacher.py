@@ -86,6 +86,13 @@ def test_a_solution_adds_up_as_it_goes() -> None:
         assert totals == {("7", "10"), ("3", "10")}
 
 
+def test_a_solution_keeps_the_largest_so_far() -> None:
+    taught = solutions("What color is the largest digit? (A) red (B) blue (C) green (D) white")
+    mentions = [thoughts.partition(";")[0].split(",") for thoughts in taught]
+    largest = {tuple(m.rpartition(" largest ")[2] for m in row if " largest " in m) for row in mentions}
+    assert largest == {("7", "7"), ("3", "7")}
+
+
 def test_a_search_says_that_nothing_fits() -> None:
     _, searches = lines("Is there a circle?")
     assert searches == {" none"}
@@ -94,12 +101,21 @@ def test_a_search_says_that_nothing_fits() -> None:
 @pytest.mark.parametrize(
     ("question", "conclusion"),
     [
-        ("Is the cross above the green digit?", "center, southwest"),
-        ("Is the cross above the circle?", "center, none"),
-        ("Is the red object above the cross?", "none, center"),  # two red objects
-        ("Where is the 7? (A) north (B) northwest (C) east (D) west", "northwest (B)"),
-        ("Where is the 7? (A) north (B) south (C) east (D) west", "none"),
-        ("What color is the smallest digit? (A) red (B) blue (C) green (D) white", "green (C)"),
+        ("Is the cross above the green digit?", "center, south"),
+        ("Is the cross left of the green digit?", "center, west"),
+        ("Is the cross above the circle?", "none"),
+        ("Is the red object above the cross?", "none"),  # two red objects
+        ("Is the red cross above the cross?", "none"),  # one and the same
+        ("Where is the 7? (A) north (B) northwest (C) east (D) west", "(A) north no, (B) northwest yes"),
+        (
+            "Where is the 7? (A) north (B) south (C) east (D) west",
+            "(A) north no, (B) south no, (C) east no, (D) west no",
+        ),
+        ("Where is the digit? (A) north (B) northwest (C) east (D) west", "none"),  # two digits
+        (
+            "What color is the smallest digit? (A) red (B) blue (C) green (D) white",
+            "(A) red no, (B) blue no, (C) green yes",
+        ),
     ],
 )
 def test_a_solution_concludes_before_it_answers(question: str, conclusion: str) -> None:
@@ -119,7 +135,17 @@ def test_a_taught_question_is_parsed_with_its_type_and_answer(family: str) -> No
     rng = np.random.default_rng(0)
     for scene in scenes.scenes("train", 0, 50):
         query = grammar.ask(scene, family, rng)
-        asked = questioner.parse(teacher.asking(scene, query), "image")
+        asked = questioner.parse(teacher.asking(scene, query, rng), "image")
         assert asked is not None
         assert (asked.type, asked.text) == (grammar.FAMILIES[family], grammar.write(query))
         assert (asked.choices, asked.own_answer) == (query.choices, grammar.truth(scene, query))
+
+
+def test_a_question_is_asked_after_a_look_at_everything() -> None:
+    query = grammar.parse("How many red objects are there?")
+    assert query is not None
+    taught = [teacher.asking(SCENE, query, np.random.default_rng(seed)) for seed in range(40)]
+    looks = {completion.removeprefix("<think>").partition("</think>")[0] for completion in taught}
+    assert len(looks) > 6
+    for look in looks:
+        assert sorted(map(sorted, named(look))) == sorted(map(sorted, [DIGIT, CROSS, OTHER]))

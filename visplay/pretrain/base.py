@@ -99,7 +99,7 @@ def _sentences() -> list[str]:
         scene = scenes.scene("train", index)
         for family in grammar.FAMILIES:
             query = grammar.ask(scene, family, rng)
-            lines += [grammar.write(query), teacher.solution(scene, query, rng), teacher.asking(scene, query)]
+            lines += [grammar.write(query), teacher.solution(scene, query, rng), teacher.asking(scene, query, rng)]
         lines.append(teacher.description(scene, rng))
     marks = [*MARKS]
     for mark in marks:

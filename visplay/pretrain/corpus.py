@@ -14,7 +14,8 @@ from visplay.pretrain.teacher import ASK_PROMPT, DESCRIBE_PROMPT
 from visplay.records import UNANSWERABLE
 from visplay.worlds import grammar, scenes
 
-HARD_FAMILIES = ("choice", "choice", "relation", "relation")  # taught more often than the others: learnt last
+HARD_FAMILIES = ("choice", "relation")  # answered twice as often as the others: learnt last
+_DRAFTS = 4  # of a question to ask
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Schedule:
     """How much is taught. A `round` is one optimizer step.
 
     The corpus is limited: `captions` described pictures, of which the first `images` come with `lessons_per_image`
-    questions to ask or to answer, each with `solutions` worked solutions. Few questions seen often leave the base with
-    errors of its own making, which differ from sample to sample: that is what the loop can learn from.
+    questions to ask or to answer, each with `solutions` worked solutions. In the last course each has one of them only,
+    which is all but learnt by heart: then a sample's errors depend on the way that it happens to take, the ways err on
+    different pictures, and the majority is better than any one of them. That is what the loop can learn from.
     """
 
     captions: int = 12_000
@@ -32,11 +34,13 @@ class Schedule:
     solutions: int = 8
     align_rounds: int = 1200
     describe_rounds: int = 900
-    rounds: int = 4500
+    rounds: int = 4000
+    last_rounds: int = 1000
     images_per_round: int = 12
     lessons_per_round: int = 2  # of one image
     ask_share: float = 0.2
     learning_rate: float = 1.5e-3
+    last_learning_rate: float = 1e-3
     seed: int = 0
 
 
@@ -64,29 +68,47 @@ class Corpus:
 
     def exercise(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
         """One of the scene's questions, to ask or to answer by one of its solutions."""
+        return self._exercise(scene, rng, self.schedule.solutions)
+
+    def fixed_exercise(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
+        """The same, but always by the first of its solutions."""
+        return self._exercise(scene, rng, 1)
+
+    def _exercise(self, scene: scenes.Scene, rng: np.random.Generator, solutions: int) -> Lesson:
         name = [self.schedule.seed, scene.index, int(rng.integers(self.schedule.lessons_per_image))]
         fixed = np.random.default_rng(name)
-        family = grammar.pick((*grammar.FAMILIES, *HARD_FAMILIES), fixed)
+        line = np.random.default_rng([*name, int(rng.integers(solutions))])
         if fixed.random() < self.schedule.ask_share:
-            return self._lesson(ASK_PROMPT, teacher.asking(scene, self._answerable(scene, family, fixed)))
-        query = grammar.ask(scene, family, fixed)
-        line = np.random.default_rng([*name, int(rng.integers(self.schedule.solutions))])
+            return self._lesson(ASK_PROMPT, teacher.asking(scene, self._answerable(scene, fixed), line))
+        query = grammar.ask(scene, grammar.pick((*grammar.FAMILIES, *HARD_FAMILIES), fixed), fixed)
         return self._lesson(grammar.write(query), teacher.solution(scene, query, line))
 
     def _lesson(self, prompt: str, completion: str) -> Lesson:
         prompt_ids, completion_ids = self.processor.tokenizer([prompt, completion + "<|im_end|>"]).input_ids
         return Lesson(prompt_ids + self.after, completion_ids)
 
-    def _answerable(self, scene: scenes.Scene, family: str, rng: np.random.Generator) -> grammar.Query:
-        """A question worth asking: of another family where this one finds none, so that no bad habit is taught."""
-        query = grammar.ask(scene, family, rng, unanswerable_share=0.0)
-        while grammar.truth(scene, query) == UNANSWERABLE:
-            query = grammar.ask(scene, grammar.pick(tuple(grammar.FAMILIES), rng), rng, unanswerable_share=0.0)
-        return query
+    def _answerable(self, scene: scenes.Scene, rng: np.random.Generator) -> grammar.Query:
+        """A question worth asking, of a family that has one about this scene: no bad habit is taught.
+
+        Where it presupposes that a thing is there once, the one of several that describes its things most fully.
+        """
+        while True:
+            family = grammar.pick(tuple(grammar.FAMILIES), rng)
+            drafts = _DRAFTS if family in ("color", "choice", "relation") else 1
+            queries = [grammar.ask(scene, family, rng, unanswerable_share=0.0) for _ in range(drafts)]
+            answerable = [query for query in queries if grammar.truth(scene, query) != UNANSWERABLE]
+            if answerable:
+                return max(answerable, key=lambda query: sum(map(_fullness, query.phrases)))
 
     def _chat(self, prompt: str) -> str:
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
         return str(self.processor.apply_chat_template([message], add_generation_prompt=True))
+
+
+def _fullness(phrase: grammar.Phrase) -> int:
+    """How much a noun phrase says of a thing, from "object" to "small red 7"."""
+    noun = {"object": 0, "digit": 1}.get(phrase.noun, 2)
+    return noun + (phrase.color is not None) + (phrase.size is not None)
 
 
 class Lesson(NamedTuple):

@@ -9,12 +9,12 @@ one question disagree and their majority is better than any one of them, as with
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 
-from visplay.records import UNANSWERABLE
-from visplay.worlds.grammar import FAMILIES, Query, matching, pick, truth, write
+from visplay.worlds.grammar import FAMILIES, Query, extremes, matching, pick, truth, write
 from visplay.worlds.scenes import PLACES, Scene, Thing
 
 ASK_PROMPT = "Ask a question."
@@ -35,10 +35,12 @@ def solution(scene: Scene, query: Query, rng: np.random.Generator) -> str:
     return f"<think>{thoughts}</think>\\boxed{{{truth(scene, query)}}}"
 
 
-def asking(scene: Scene, query: Query) -> str:
-    """A completion of the Questioner that asks `query` about the scene, with the right answer."""
-    kind = FAMILIES[query.family]
-    return f"<type>{kind}</type><question>{write(query)}</question><answer>{truth(scene, query)}</answer>"
+def asking(scene: Scene, query: Query, rng: np.random.Generator) -> str:
+    """A completion of the Questioner: what it sees, then `query` with the right answer."""
+    with_size = any(phrase.size for phrase in query.phrases)
+    seen = _mentions(_scan(scene.things, rng), [""] * len(scene.things), rng, with_size)
+    kind, answer = FAMILIES[query.family], truth(scene, query)
+    return f"<think>{seen}</think><type>{kind}</type><question>{write(query)}</question><answer>{answer}</answer>"
 
 
 def description(scene: Scene, rng: np.random.Generator) -> str:
@@ -54,43 +56,62 @@ def _survey(scene: Scene, query: Query, rng: np.random.Generator) -> str:
     words = (" no", " yes") if len(query.phrases) == 1 else (" no", " first", " second", " both")
     things = _scan(scene.things, rng)
     verdicts = [words[sum(2**i * phrase.matches(thing) for i, phrase in enumerate(query.phrases))] for thing in things]
-    if query.family == "sum":
-        verdicts = _with_totals(things, verdicts)
-    return _mentions(things, verdicts, rng, with_size=any(phrase.size for phrase in query.phrases))
+    return _mentions(things, _running(query, things, verdicts), rng, any(phrase.size for phrase in query.phrases))
 
 
 def _search(scene: Scene, query: Query, rng: np.random.Generator) -> str:
     """For each noun phrase of the question the things that it means."""
-    found = [_scan(matching(scene, phrase), rng) for phrase in query.phrases]
-    ends = [[""] * len(things) for things in found]
-    if query.family == "sum":
-        ends = [_with_totals(things, end) for things, end in zip(found, ends, strict=True)]
-    parts = zip(found, ends, query.phrases, strict=True)
-    return ";".join(_mentions(things, end, rng, bool(phrase.size)) or " none" for things, end, phrase in parts)
+    parts = []
+    for phrase in query.phrases:
+        things = _scan(matching(scene, phrase), rng)
+        ends = _running(query, things, [""] * len(things))
+        parts.append(_mentions(things, ends, rng, bool(phrase.size)) or " none")
+    return ";".join(parts)
 
 
 def _conclusion(scene: Scene, query: Query) -> str:
-    """The last step to the answer of a question that compares places or names options."""
+    """The last step, where the answer is not a thing: how two lie along the axis in question, or which option fits."""
+    if query.family not in ("relation", "choice"):
+        return ""
+    found = [matching(scene, phrase) for phrase in query.phrases]
+    if query.family == "choice" and query.detail:
+        found = [extremes(found[0], query.detail)]
+    if any(len(things) != 1 for things in found) or found[1:] == found[:1]:
+        return "; none"
     if query.family == "relation":
-        found = [matching(scene, phrase) for phrase in query.phrases]
-        return "; " + ", ".join(things[0].place if len(things) == 1 else "none" for things in found)
-    if query.family == "choice":
-        letter = truth(scene, query)
-        return "; none" if letter == UNANSWERABLE else f"; {query.choices['ABCD'.index(letter)]} ({letter})"
-    return ""
+        return "; " + ", ".join(_along(things[0], query) for things in found)
+    return "; " + ", ".join(_options_up_to(found[0][0].color if query.detail else found[0][0].place, query))
+
+
+def _along(thing: Thing, query: Query) -> str:
+    vertical = query.detail in ("above", "below")
+    return ("north", "center", "south")[thing.row] if vertical else ("west", "center", "east")[thing.column]
+
+
+def _options_up_to(answer: str, query: Query) -> list[str]:
+    """Each option with its verdict; those behind the right one are not looked at."""
+    upto = query.choices.index(answer) + 1 if answer in query.choices else len(query.choices)
+    looked_at = zip("ABCD", query.choices[:upto], strict=False)
+    return [f"({letter}) {choice} {'yes' if choice == answer else 'no'}" for letter, choice in looked_at]
 
 
 def _scan(things: Sequence[Thing], rng: np.random.Generator) -> list[Thing]:
     return sorted(things, key=pick(_SCANS, rng))
 
 
-def _with_totals(things: Sequence[Thing], ends: Sequence[str]) -> list[str]:
-    """The running total behind each digit that counts."""
-    total, with_totals = 0, []
+def _running(query: Query, things: Sequence[Thing], ends: Sequence[str]) -> list[str]:
+    """`ends`, and behind each digit that counts the total, or the largest or smallest value, so far."""
+    if query.family not in ("sum", "choice") or (query.family == "choice" and query.detail is None):
+        return list(ends)
+    combine = {"largest": max, "smallest": min}.get(query.detail or "", operator.add)
+    so_far: int | None = None
+    told = []
     for thing, end in zip(things, ends, strict=True):
-        total += int(thing.kind) if end != " no" else 0
-        with_totals.append(end if end == " no" else f"{end} total {total}")
-    return with_totals
+        if end != " no":
+            so_far = int(thing.kind) if so_far is None else combine(so_far, int(thing.kind))
+            end += f" {query.detail or 'total'} {so_far}"
+        told.append(end)
+    return told
 
 
 def _mentions(things: Sequence[Thing], ends: Sequence[str], rng: np.random.Generator, with_size: bool) -> str:

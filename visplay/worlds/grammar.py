@@ -102,7 +102,7 @@ def truth(scene: Scene, query: Query) -> str:
     if query.family == "sum":
         return str(sum(int(thing.kind) for thing in found[0])) if found[0] else UNANSWERABLE
     if query.family == "choice":
-        return _letter(query, _extremes(found[0], query.detail) if query.detail else found[0])
+        return _letter(query, extremes(found[0], query.detail) if query.detail else found[0])
     if any(len(things) != 1 for things in found) or (len(found) == 2 and found[0] == found[1]):
         return UNANSWERABLE
     if query.family == "relation":
@@ -111,7 +111,8 @@ def truth(scene: Scene, query: Query) -> str:
     return found[0][0].color if query.family == "color" else found[0][0].kind
 
 
-def _extremes(digits: list[Thing], which: str) -> list[Thing]:
+def extremes(digits: list[Thing], which: str) -> list[Thing]:
+    """The digits of the largest or smallest value: none of none, several where they tie."""
     if not digits:
         return []
     value = (max if which == "largest" else min)(int(thing.kind) for thing in digits)
