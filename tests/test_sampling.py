@@ -58,12 +58,15 @@ def test_each_request_gets_what_the_model_writes_for_it_alone(sampler: Sampler) 
 
 
 def test_reading_a_prompt_once_and_dropping_what_has_ended_changes_nothing(sampler: Sampler) -> None:
-    handle = raise_logits(sampler, "<|im_end|>", by=6)
-    written = sampler.sample(REQUESTS, n=1, max_new_tokens=12, seed=0, greedy=True)
     inputs = encode(sampler.processor, REQUESTS)
     banned = banned_tokens(sampler.model)
-    stock = sampler.model.generate(**inputs, do_sample=False, max_new_tokens=12, suppress_tokens=banned)
-    handle.remove()
+    for by in range(5, 12):  # until some have ended, and others have not
+        handle = raise_logits(sampler, "<|im_end|>", by=by)
+        written = sampler.sample(REQUESTS, n=1, max_new_tokens=12, seed=0, greedy=True)
+        stock = sampler.model.generate(**inputs, do_sample=False, max_new_tokens=12, suppress_tokens=banned)
+        handle.remove()
+        if not all(completion.truncated for (completion,) in written):
+            break
     assert {completion.truncated for (completion,) in written} == {True, False}
     texts = sampler.processor.batch_decode(stock[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     assert [completion.text for (completion,) in written] == texts
