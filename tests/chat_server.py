@@ -1,21 +1,26 @@
-"""A local chat completions server for tests: it answers as the test says, and remembers what it was asked."""
+"""A local chat completions server for tests: it answers as the test says, and remembers what it was asked.
+
+What it lists as its models is `models`; the prompt is the last text of the first message.
+"""
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 
 HANG, CLOSE = "hang", "close"
-# From the prompt and how often it was asked before: the reply's text, a status that refuses, or HANG or CLOSE.
-Script: TypeAlias = Callable[[str, int], str | int | bytes]
+# From the prompt and how often it was asked before: the reply, or the texts of its choices, a status that refuses,
+# the whole answer, or HANG or CLOSE.
+Script: TypeAlias = Callable[[str, int], str | int | bytes | Sequence[str]]
 
 
 class Server:
     """`bodies` and `headers` of all requests so far, in the order in which they came."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, models: Sequence[str] = ()) -> None:
+        self.models = list(models)
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.script, self.over, self.lock = script, threading.Event(), threading.Lock()
@@ -24,22 +29,25 @@ class Server:
 
     @property
     def prompts(self) -> list[str]:
-        return [body["messages"][0]["content"] for body in self.bodies]
+        return [said(body) for body in self.bodies]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer(json.dumps({"data": [{"id": name} for name in server.models]}).encode())
+
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                prompt = body["messages"][0]["content"]
+                prompt = said(body)
                 with server.lock:
                     before = server.prompts.count(prompt)
                     server.bodies.append(body | {"path": self.path})
                     server.headers.append(dict(self.headers))
                 self._answer(server.script(prompt, before))
 
-            def _answer(self, reply: str | int | bytes) -> None:
+            def _answer(self, reply: str | int | bytes | Sequence[str]) -> None:
                 if reply == HANG:
                     server.over.wait()
                 if reply in (HANG, CLOSE):
@@ -49,7 +57,8 @@ class Server:
                 elif isinstance(reply, bytes):
                     content = reply
                 else:
-                    content = json.dumps({"choices": [{"message": {"content": reply}}]}).encode()
+                    texts = [reply] if isinstance(reply, str) else reply
+                    content = json.dumps({"choices": [{"message": {"content": text}} for text in texts]}).encode()
                 self.send_response(reply if isinstance(reply, int) else 200)
                 self.send_header("Content-Length", str(len(content)))
                 self.send_header("Location", "/elsewhere")
@@ -62,10 +71,16 @@ class Server:
         return Handler
 
 
+def said(body: dict[str, Any]) -> str:
+    """The text of the user's message in a request, without its pictures."""
+    content = body["messages"][0]["content"]
+    return content if isinstance(content, str) else str(content[-1].get("text"))
+
+
 @contextmanager
-def serving(script: Script) -> Iterator[Server]:
+def serving(script: Script, models: Sequence[str] = ()) -> Iterator[Server]:
     """The server while it runs; nothing that it lets hang outlives it."""
-    server = Server(script)
+    server = Server(script, models)
     thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -20,11 +20,11 @@ import pytest
 from chat_server import serving
 from PIL import Image
 
+from visplay.endpoint import Endpoint
 from visplay.engine.prompts import Request, parts
 from visplay.engine.sampling import Completion
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmarks import local, mmmu
-from visplay.evaluation.endpoint import Endpoint
 from visplay.evaluation.predict import Asking, LocalModel, Model, ServedModel, predict
 
 ROOT = Path(__file__).parents[1]

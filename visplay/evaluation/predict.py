@@ -23,13 +23,13 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from visplay.endpoint import Endpoint
 from visplay.engine import models
 from visplay.engine.prompts import Picture, Request, interleaved, opened, parts
 from visplay.engine.sampling import Completion, Sampler
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmark import Benchmark
 from visplay.evaluation.data import DataError
-from visplay.evaluation.endpoint import Endpoint
 from visplay.evaluation.pictures import Illustrated, questions_fingerprint, read_illustrated
 from visplay.evaluation.predictions import PredictionError
 from visplay.evaluation.progress import PREDICTIONS, add, agree, answered, complete, own_part
