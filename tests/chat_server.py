@@ -1,11 +1,11 @@
 """A local chat completions server for tests: it answers as the test says, and remembers what it was asked.
 
-What it lists as its models is `models`; the prompt is the last text of the first message.
+What it lists as its models is `models`. The prompt is the last text of the first message.
 """
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
@@ -13,14 +13,15 @@ from typing import Any, TypeAlias
 HANG, CLOSE = "hang", "close"
 # From the prompt and how often it was asked before: the reply, or the texts of its choices, a status that refuses,
 # the whole answer, or HANG or CLOSE.
-Script: TypeAlias = Callable[[str, int], str | int | bytes | Sequence[str]]
+Reply: TypeAlias = str | int | bytes | Sequence[str]
+Script: TypeAlias = Callable[[str, int], Reply]
 
 
 class Server:
     """`bodies` and `headers` of all requests so far, in the order in which they came."""
 
-    def __init__(self, script: Script, models: Sequence[str] = ()) -> None:
-        self.models = list(models)
+    def __init__(self, script: Script, models: Iterable[str] = ()) -> None:
+        self.models = models
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.script, self.over, self.lock = script, threading.Event(), threading.Lock()
@@ -30,6 +31,10 @@ class Server:
     @property
     def prompts(self) -> list[str]:
         return [said(body) for body in self.bodies]
+
+    def reply(self, body: dict[str, Any], before: int) -> Reply:
+        """What a request gets; a server that needs more of it than the prompt has its own."""
+        return self.script(said(body), before)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
@@ -45,9 +50,9 @@ class Server:
                     before = server.prompts.count(prompt)
                     server.bodies.append(body | {"path": self.path})
                     server.headers.append(dict(self.headers))
-                self._answer(server.script(prompt, before))
+                self._answer(server.reply(body, before))
 
-            def _answer(self, reply: str | int | bytes | Sequence[str]) -> None:
+            def _answer(self, reply: Reply) -> None:
                 if reply == HANG:
                     server.over.wait()
                 if reply in (HANG, CLOSE):
@@ -78,13 +83,19 @@ def said(body: dict[str, Any]) -> str:
 
 
 @contextmanager
-def serving(script: Script, models: Sequence[str] = ()) -> Iterator[Server]:
+def serving(script: Script, models: Iterable[str] = ()) -> Iterator[Server]:
     """The server while it runs; nothing that it lets hang outlives it."""
-    server = Server(script, models)
+    with running(server := Server(script, models)):
+        yield server
+
+
+@contextmanager
+def running(server: Server) -> Iterator[None]:
+    """A server that was made."""
     thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield server
+        yield
     finally:
         server.over.set()
         server.http.shutdown()

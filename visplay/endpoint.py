@@ -149,20 +149,24 @@ class Endpoint:
 
 
 def ask(
-    endpoints: Sequence[Endpoint], messages: Sequence[Message], settings: Mapping[str, Any], pause: Pause = time.sleep
+    endpoints: Sequence[Endpoint],
+    messages: Sequence[Message],
+    settings: Mapping[str, Any],
+    pause: Pause = time.sleep,
+    first: int = 0,
 ) -> Chat:
     """What comes back for the messages; at least one reply. Raises EndpointError when the last try failed.
 
-    `settings` go into the request as they are. Each try goes to the next of the endpoints, and to the first after the
-    last; the first one's `tries` and `pause_s` hold. The endpoints may be replaced while this waits.
+    `settings` go into the request as they are. The first try goes to endpoint `first`, each further one to the next,
+    round and round; `tries` and `pause_s` are those of endpoint 0. `pause` may replace endpoints.
     """
-    first = endpoints[0]
-    for tried in range(first.tries - 1):
+    tries, pause_s = endpoints[0].tries, endpoints[0].pause_s
+    for tried in range(tries - 1):
         try:
-            return endpoints[tried % len(endpoints)]._chat(messages, settings)
+            return endpoints[(first + tried) % len(endpoints)]._chat(messages, settings)
         except _PassingError as failure:
-            pause(min(max(first.pause_s * 2**tried, failure.wait_s), _LONGEST_PAUSE_S))
-    return endpoints[(first.tries - 1) % len(endpoints)]._chat(messages, settings)
+            pause(min(max(pause_s * 2**tried, failure.wait_s), _LONGEST_PAUSE_S))
+    return endpoints[(first + tries - 1) % len(endpoints)]._chat(messages, settings)
 
 
 class _PassingError(EndpointError):
