@@ -77,13 +77,14 @@ def test_a_server_is_started_on_the_checkpoint_and_nothing_of_it_is_left(folder:
 
 
 def test_each_server_sees_its_gpus_and_nothing_of_the_launcher(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "WORLD_SIZE", "MASTER_PORT", "PYTHONPATH"):
+    launcher = ("RANK", "WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PYTHONPATH")
+    for name in launcher:
         monkeypatch.setenv(name, "1")
     with open_sampler(BASE, POOL, settings(folder, gpus=["4,5", "6"]), folder) as sampler:
         sampler.sample(REQUESTS, 1, 8, seed=0)
     seen = [start["environment"] for start in starts(folder)]
     assert sorted(each["CUDA_VISIBLE_DEVICES"] for each in seen) == ["4,5", "6"]
-    assert not [name for each in seen for name in each if name in ("RANK", "WORLD_SIZE", "MASTER_PORT", "PYTHONPATH")]
+    assert not [name for each in seen for name in each if name in launcher]
     assert len({start["given"]["--port"] for start in starts(folder)}) == 2
 
 

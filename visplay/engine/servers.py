@@ -213,7 +213,11 @@ class _Server:
         return "\n  ".join([f"the end of {self._log}:", *lines])
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in _NOT_INHERITED and not name.startswith("TORCHELASTIC_")
+        }
         return kept if self._gpus is None else kept | {"CUDA_VISIBLE_DEVICES": self._gpus}
 
 
