@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from chat_server import CLOSE, HANG, Script, Server, serving
 
+from visplay.endpoint import Endpoint
 from visplay.evaluation.benchmarks import hallusionbench, mathverse
-from visplay.evaluation.endpoint import Endpoint
 from visplay.evaluation.files import document
 from visplay.evaluation.items import Item, Judgement, Prediction
 from visplay.evaluation.judge import JudgeError, facts, judge_with
@@ -279,7 +279,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     code = """if True:
         import sys
         from pathlib import Path
-        from visplay.evaluation.endpoint import Endpoint
+        from visplay.endpoint import Endpoint
         from visplay.evaluation.items import Item, Prediction
         from visplay.evaluation.judge import judge_with
         from visplay.evaluation.procedures import extract_and_compare

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from chat_server import serving
 
+from visplay.endpoint import Endpoint
 from visplay.evaluation.benchmarks import mmvet
 from visplay.evaluation.data import DataError, read_rows
-from visplay.evaluation.endpoint import Endpoint
 from visplay.evaluation.figures import Figures
 from visplay.evaluation.files import document
 from visplay.evaluation.items import Item, Judgement, Prediction

@@ -20,11 +20,11 @@ import pytest
 from chat_server import serving
 from PIL import Image
 
+from visplay.endpoint import Endpoint
 from visplay.engine.prompts import Request, parts
 from visplay.engine.sampling import Completion
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmarks import local, mmmu
-from visplay.evaluation.endpoint import Endpoint
 from visplay.evaluation.predict import Asking, LocalModel, Model, ServedModel, predict
 
 ROOT = Path(__file__).parents[1]
@@ -229,7 +229,8 @@ def test_a_server_gets_the_pictures_in_the_order_of_the_text_and_says_what_it_cu
     assert len(bodies) == len(MMMU) and {(body["model"], body["max_tokens"]) for body in server.bodies} == {
         ("served", 5)
     }
-    (several,) = (found for prompt in server.prompts if len(found := list(map(shown, prompt))) == 7)
+    sent = (body["messages"][0]["content"] for body in server.bodies)
+    (several,) = (found for content in sent if len(found := list(map(shown, content))) == 7)
     assert several[:6] == ["Is ", (84, 84), " like one of these?\n(A) ", (112, 112), "\n(B) ", (56, 56)]
 
 

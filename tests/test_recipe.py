@@ -98,6 +98,14 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ("questioner.diversity_weight=.inf", "questioner.diversity_weight: inf is out of range; use 0 to 10"),
         ("questioner.invalid_reward=0.5", "questioner.invalid_reward: 0.5 is out of range; use -10 to 0"),
         ("questioner.difficulty=hard", "questioner.difficulty: hard is not known; use paper or released"),
+        ("sampling.servers=[http://a/v1]", "sampling.servers: only for sampling.engine=vllm; set that too"),
+        ("sampling.gpus=[6,7]", "sampling.gpus: only for sampling.engine=vllm; set that too"),
+        (
+            "sampling.engine=vllm",
+            "sampling.engine: vllm needs servers; set one of sampling.servers, URLs of running ones, "
+            "or sampling.command, such as 'vllm serve'",
+        ),
+        ("sampling.max_unanswered=2", "sampling.max_unanswered: 2.0 is out of range; use 0 to 1"),
         ("evaluation.world=sea", "evaluation.world: sea is not known; use null or scenes"),
         (
             "evaluation.benchmarks=[mmmu,mmvet]",
@@ -174,6 +182,34 @@ def test_without_relu_no_invalid_question_is_paid_more_than_a_valid_one(write):
         "questioner.invalid_reward: 0 is more than a valid question may get without relu, -0.5; use -0.5 or less"
     ]
     assert load_recipe(write(), ["questioner.relu=false", "questioner.invalid_reward=-1"]).questioner.relu is False
+
+
+VLLM = "sampling: {engine: vllm, command: vllm serve, gpus: [6, '4,5']}\n"
+
+
+def test_servers_are_named_or_started_and_not_both(write):
+    assert load_recipe(write(VLLM)).sampling.gpus == ["6", "4,5"]
+    named = ["sampling.engine=vllm", "sampling.servers=[http://a:8000/v1,https://b/v1]"]
+    assert load_recipe(write(), named).sampling.servers == ["http://a:8000/v1", "https://b/v1"]
+    assert problems(write(VLLM), named[1])[0].startswith("sampling.engine: vllm needs servers; set only one of")
+    assert problems(write(), *named, "sampling.gpus=[1]") == [
+        "sampling.gpus: only for servers that the run starts; set sampling.command too"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("sampling.servers=[gpu-1:8000]", "sampling.servers: gpu-1:8000 is no URL of a server"),
+        (
+            "sampling.command=vllm 'serve",
+            "sampling.command: vllm 'serve cannot be split into words (No closing quotation)",
+        ),
+    ],
+)
+def test_servers_that_cannot_be_reached_or_started_are_refused_at_once(write, override, problem):
+    found = problems(write("sampling: {engine: vllm}\n"), override)
+    assert len(found) == 1 and found[0].startswith(problem)
 
 
 def test_a_reference_to_nothing_is_refused(write):

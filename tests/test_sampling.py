@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from visplay.engine.models import ModelError, banned_tokens
+from visplay.engine.models import banned_tokens
 from visplay.engine.prompts import interleaved
-from visplay.engine.sampling import Completion, Drawing, Request, Sampler, chunks, encode
+from visplay.engine.sampling import Completion, Drawing, LocalSampler, Request, Sampler, chunks, encode
 from visplay.recipe import PoolSettings, SamplingSettings
 
 POOL = PoolSettings(min_tokens=4, max_tokens=64)
@@ -22,7 +22,7 @@ POOL = PoolSettings(min_tokens=4, max_tokens=64)
 
 @pytest.fixture(scope="module")
 def sampler(base: Path) -> Sampler:
-    return Sampler(base, POOL, SamplingSettings(batch=6))
+    return LocalSampler(base, POOL, SamplingSettings(batch=6))
 
 
 def picture(seed: int, width: int = 84, height: int = 84) -> Image.Image:
@@ -174,7 +174,7 @@ def test_samples_follow_the_models_probabilities_at_the_given_temperature(sample
 
 
 def test_settings_that_came_with_the_model_do_not_shape_the_samples(base: Path) -> None:
-    plain, bent = (Sampler(base, POOL, SamplingSettings()) for _ in range(2))
+    plain, bent = (LocalSampler(base, POOL, SamplingSettings()) for _ in range(2))
     bent.model.generation_config.update(top_k=1, repetition_penalty=5.0, temperature=0.1, top_p=0.1, do_sample=False)
     assert plain.sample(REQUESTS, 4, 6, seed=0) == bent.sample(REQUESTS, 4, 6, seed=0)
 
@@ -201,7 +201,7 @@ def test_tokens_that_stand_for_images_are_never_written(sampler: Sampler) -> Non
 
 
 def test_a_model_in_training_writes_without_dropout_and_is_in_training_afterwards(base: Path) -> None:
-    sampler = Sampler(base, POOL, SamplingSettings())
+    sampler = LocalSampler(base, POOL, SamplingSettings())
     expected = sampler.sample(REQUESTS[:1], n=1, max_new_tokens=8, seed=0, greedy=True)
     for layer in sampler.model.model.language_model.layers:
         layer.self_attn.attention_dropout = 0.9
@@ -241,8 +241,3 @@ def test_what_is_asked_several_times_in_a_row_is_read_once() -> None:
 def test_several_greedy_completions_are_refused(sampler: Sampler) -> None:
     with pytest.raises(ValueError, match="n = 3"):
         sampler.sample(REQUESTS, n=3, max_new_tokens=1, seed=0, greedy=True)
-
-
-def test_an_engine_that_is_not_there_is_named(base: Path) -> None:
-    with pytest.raises(ModelError, match="'vllm'"):
-        Sampler(base, POOL, SamplingSettings(engine="vllm"))

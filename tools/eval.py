@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import evolve as evolve_tool
 
 if TYPE_CHECKING:
+    from visplay.endpoint import Endpoint
     from visplay.evaluation.benchmark import Benchmark
-    from visplay.evaluation.endpoint import Endpoint
     from visplay.evaluation.predict import Model
     from visplay.evaluation.scoring import Judge
 
@@ -99,7 +99,7 @@ def _data(chosen: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> dict[s
 
 
 def _model(chosen: argparse.Namespace) -> Model:
-    from visplay.evaluation.endpoint import Endpoint
+    from visplay.endpoint import Endpoint
     from visplay.evaluation.predict import Asking, LocalModel, ServedModel
 
     asking = Asking(chosen.max_new_tokens, chosen.batch, chosen.image_tokens, _prompt(chosen))
@@ -154,7 +154,7 @@ def _judge_facts(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _endpoint(chosen: argparse.Namespace) -> Endpoint:
-    from visplay.evaluation.endpoint import Endpoint
+    from visplay.endpoint import Endpoint
 
     return Endpoint(chosen.judge_url, chosen.judge_model, chosen.judge_key)
 

@@ -9,7 +9,8 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, cast
 from visplay import images
 from visplay.engine.grpo import CHECKPOINT
 from visplay.engine.sampling import Sampler
+from visplay.engine.servers import open_sampler
 from visplay.evaluation.accuracy import accuracy
 from visplay.evaluation.checkpoints import evaluate
 from visplay.evaluation.predict import QUESTION, Asking, LocalModel
@@ -56,8 +58,8 @@ def train_questioner(run: Run, recipe: Recipe, k: int, start: str, against: str,
     chosen = [pool.by_id[record.id] for record in drawn]
 
     def work(folder: Path) -> None:
-        frozen = _sampler(run, recipe, against)
-        questioner.train(_found(run, start), frozen, chosen, recipe, _seed(recipe, k, "questioner"), folder)
+        with _sampler(run, recipe, against, folder) as frozen:
+            questioner.train(_found(run, start), frozen, chosen, recipe, _seed(recipe, k, "questioner"), folder)
 
     inputs = {"start": _identity(run, start), "against": _identity(run, against), "images": pool.fingerprint}
     run.stage(k, "questioner", work, inputs, resumable=True)
@@ -71,7 +73,8 @@ def ask(run: Run, recipe: Recipe, k: int, asker: str, pool: LoadedPool) -> Path:
     chosen = [pool.by_id[record.id] for record in drawn]
 
     def work(folder: Path) -> None:
-        candidates = questioner.ask(_sampler(run, recipe, asker), chosen, recipe, _seed(recipe, k, "ask"))
+        with _sampler(run, recipe, asker, folder) as sampler:
+            candidates = questioner.ask(sampler, chosen, recipe, _seed(recipe, k, "ask"))
         rows = [
             {"image_id": i, "completion": text, "question": asked and dataclasses.asdict(asked)}
             for i, text, asked in candidates
@@ -90,7 +93,8 @@ def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str,
         candidates = [_candidate(row) for row in read_jsonl(asked / "questions.jsonl")]
         needed = silver.needs_votes(candidates)
         votable = [(pool.by_id[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
-        ballots = iter(reasoner.vote(_sampler(run, recipe, voter), votable, recipe, _seed(recipe, k, "label"), "votes"))
+        with _sampler(run, recipe, voter, folder) as sampler:
+            ballots = iter(reasoner.vote(sampler, votable, recipe, _seed(recipe, k, "label"), "votes"))
         voted = [next(ballots) if need else None for need in needed]
         rows = silver.label(candidates, voted, recipe.labels, asker, voter)
         write_jsonl(folder / "silver.jsonl", rows)
@@ -129,7 +133,10 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
     base = run.directory / "iter_00" / "score" / "score.json"
 
     def work(folder: Path) -> None:
-        row = _measure(run, recipe, judged) if recipe.evaluation.world else {}
+        row: dict[str, Any] = {}
+        if recipe.evaluation.world:
+            with _sampler(run, recipe, judged, folder, whole=True) as sampler:
+                row = _measure(sampler, recipe)
         if k and row:
             gain = paired_difference(row["correct"], json.loads(base.read_text())["correct"])
             row |= {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
@@ -155,7 +162,10 @@ def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> 
     asking = Asking(settings.max_new_tokens, settings.batch, recipe.pool.max_tokens, prompt)
 
     def work(folder: Path) -> None:
-        found = evaluate(LocalModel(str(_found(run, judged)), asking, name=judged), settings, folder, base)
+        loads = recipe.sampling.engine == "transformers"  # itself, when it is asked
+        with nullcontext() if loads else _sampler(run, recipe, judged, folder, whole=True) as sampler:
+            model = LocalModel(str(_found(run, judged)), asking, judged, sampler)
+            found = evaluate(model, settings, folder, base)
         rows = [{"name": name, **dataclasses.asdict(scores)} for name, scores in found.items()]
         write_jsonl(folder / "benchmarks.jsonl", rows)
         summarise(folder, {row["name"]: {name: row[name] for name in ("overall", "n", "unparsed")} for row in rows})
@@ -173,11 +183,11 @@ def read_silver(labelled: Path) -> list[SilverAnswer]:
     return [silver_answer(row) for row in read_jsonl(labelled / "silver.jsonl")]
 
 
-def _measure(run: Run, recipe: Recipe, judged: str) -> dict[str, Any]:
+def _measure(sampler: Sampler, recipe: Recipe) -> dict[str, Any]:
     settings = recipe.evaluation
     items = heldout_items(cast(scenes.Split, settings.split), settings.questions)
     asked = [(item.image(), item.question) for item in items]
-    complete = partial(reasoner.complete, _sampler(run, recipe, judged), recipe=recipe, seed=0)
+    complete = partial(reasoner.complete, sampler, recipe=recipe, seed=0)
     free = [texts[0] for texts in complete(asked, greedy=True, progress="held-out")]
     drawn = complete(asked[: settings.sampled_questions], n=settings.samples, progress="held-out samples")
     # Forbidding the short cut changes only the completions that took it.
@@ -221,8 +231,7 @@ def _checkpoint(k: int, stage: str) -> str:
 
 
 def _found(run: Run, checkpoint: str) -> Path | str:
-    inside = run.directory / checkpoint
-    return inside if inside.is_dir() else checkpoint
+    return inside if (inside := run.directory / checkpoint).is_dir() else checkpoint
 
 
 def _identity(run: Run, checkpoint: str) -> str:
@@ -231,5 +240,11 @@ def _identity(run: Run, checkpoint: str) -> str:
     return checkpoint if read_manifest(made) is None else digest(made)
 
 
-def _sampler(run: Run, recipe: Recipe, checkpoint: str) -> Sampler:
-    return Sampler(_found(run, checkpoint), recipe.pool, recipe.sampling)
+@contextmanager
+def _sampler(run: Run, recipe: Recipe, checkpoint: str, folder: Path, whole: bool = False) -> Iterator[Sampler]:
+    """The recipe's engine on a checkpoint; what stays unanswered is counted, and with `whole`, for scores, an error."""
+    settings = dataclasses.replace(recipe.sampling, max_unanswered=0.0) if whole else recipe.sampling
+    with open_sampler(_found(run, checkpoint), recipe.pool, settings, run.directory) as sampler:
+        yield sampler
+    if sampler.unanswered:
+        summarise(folder, {"unanswered": sampler.unanswered})

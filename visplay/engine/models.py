@@ -13,7 +13,15 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from visplay.errors import VisplayError
@@ -115,15 +123,22 @@ def freeze_vision(model: PreTrainedModel) -> None:
 
 def banned_tokens(model: PreTrainedModel) -> list[int]:
     """Ids that must not occur in a completion: they stand for image features, and there are none to put in."""
-    found = (getattr(model.config, name, None) for name in _BANNED)
-    return sorted({token for token in found if token is not None})
+    return _banned(model.config)
 
 
 def end_tokens(model: PreTrainedModel, processor: ProcessorMixin) -> list[int]:
     """Ids that end a completion: the tokenizer's, and those that the model's generation settings add."""
-    more = model.generation_config.eos_token_id
-    ids = more if isinstance(more, list) else [more]
-    return sorted({processor.tokenizer.eos_token_id, *ids} - {None})
+    return _ends(model.generation_config, processor)
+
+
+def stored_tokens(path: str | Path, processor: ProcessorMixin) -> tuple[list[int], list[int]]:
+    """The banned and the end tokens of a model that is not loaded."""
+    config = AutoConfig.from_pretrained(path)
+    try:
+        settings = GenerationConfig.from_pretrained(path)
+    except OSError:  # there need be none; a loaded model then makes its own from its configuration
+        settings = GenerationConfig.from_model_config(config)
+    return _banned(config), _ends(settings, processor)
 
 
 def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path, like: str | Path | None = None) -> None:
@@ -162,6 +177,17 @@ def tensor_shapes(folder: Path) -> Shapes:
         with safe_open(file, "pt") as tensors:
             shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
     return shapes
+
+
+def _banned(config: PretrainedConfig) -> list[int]:
+    found = (getattr(config, name, None) for name in _BANNED)
+    return sorted({token for token in found if token is not None})
+
+
+def _ends(settings: GenerationConfig, processor: ProcessorMixin) -> list[int]:
+    more = settings.eos_token_id
+    ids = more if isinstance(more, list) else [more]
+    return sorted({processor.tokenizer.eos_token_id, *ids} - {None})
 
 
 def _refuse_gaps(path: str | Path, found: dict[str, Any]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -59,6 +61,11 @@ def encode(processor: ProcessorMixin, requests: Sequence[Request], begin: str = 
     return dict(processor(text=texts, images=images or None, padding=True, return_tensors="pt"))
 
 
+def chat_content(request: Request) -> list[dict[str, Any]]:
+    """The request as the chat protocol has it, pictures as PNG without loss; the content of the user's message."""
+    return [_sent(part) for part in parts(request)]
+
+
 def length(request: Request) -> tuple[int, int]:
     """Pixels and characters: requests of similar length are read together with little padding."""
     pictures = [part for part in parts(request) if not isinstance(part, str)]
@@ -67,3 +74,14 @@ def length(request: Request) -> tuple[int, int]:
 
 def _content(part: Picture | str) -> dict[str, Any]:
     return {"type": "text", "text": part} if isinstance(part, str) else {"type": "image"}
+
+
+def _sent(part: Picture | str) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    file = BytesIO()
+    opened(part).save(file, "PNG")
+    return {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"},
+    }

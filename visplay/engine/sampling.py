@@ -1,7 +1,8 @@
-"""Draw completions: (image, prompt) x n -> texts. The only way in which the project lets a model write.
+"""Draw completions: (image, prompt) x n -> texts. The only way in which the project lets a model of its own write.
 
-The prompt, with its image, is read once for its n samples. Votes, questions and evaluation go through `Sampler`; GRPO's
-rollouts go through `encode` and `generate`, so that a role meets the same tokens wherever it writes.
+The prompt, with its image, is read once for its n samples. Votes, questions and evaluation go through a `Sampler`, be
+it a model in this process or one behind servers (visplay/engine/served.py); GRPO's rollouts go through `encode` and
+`generate`, so that a role meets the same tokens wherever it writes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from tqdm import tqdm
@@ -78,16 +79,46 @@ class Drawing:
         return shapers
 
 
-class Sampler:
-    """A model that answers requests; it never trains."""
+class Sampler(Protocol):
+    """A model that answers requests; it never trains.
+
+    Images must come already resized by `visplay.images` with the limits of the pool; they are not resized again.
+    """
+
+    @property
+    def unanswered(self) -> int:
+        """How many samples are missing from all that was drawn so far."""
+        ...
+
+    def sample(
+        self,
+        requests: Sequence[Request],
+        n: int,
+        max_new_tokens: int,
+        seed: int,
+        *,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        begin: str = "",
+        not_next: str = "",
+        progress: str | None = None,
+    ) -> list[list[Completion]]:
+        """n completions of each request, in the order of the requests; fewer where some stayed `unanswered`.
+
+        `temperature` and `top_p` None are the recipe's. `begin` is written for the model, which goes on from it, though
+        not with the first token of `not_next`. `progress` names a progress bar on a terminal.
+        """
+        ...
+
+
+class LocalSampler:
+    """A model in this process. Nothing stays unanswered."""
+
+    unanswered = 0
 
     def __init__(self, model: str | Path | PreTrainedModel, pool: PoolSettings, settings: SamplingSettings) -> None:
-        """`model` is a folder, a hub id, or a loaded model, whose processor is then read from where it came from.
-
-        Images must come already resized by `visplay.images` with the same `pool` limits; they are not resized again.
-        """
-        if settings.engine != "transformers":
-            raise models.ModelError(f"sampling.engine {settings.engine!r} is not available; use transformers")
+        """`model` is a folder, a hub id, or a loaded model, whose processor is then read from where it came from."""
         self.model = models.load_model(model) if isinstance(model, str | Path) else model
         source = self.model.config.name_or_path
         self.processor = models.load_processor(source, pool.min_tokens, pool.max_tokens)
@@ -107,12 +138,7 @@ class Sampler:
         not_next: str = "",
         progress: str | None = None,
     ) -> list[list[Completion]]:
-        """n completions of each request, in the order of the requests.
-
-        The same requests, settings and seed give the same completions, whatever the global random state, which is left
-        as it was. `temperature` and `top_p` None are the recipe's. `begin` is written for the model, which goes on from
-        it, though not with the first token of `not_next`. `progress` names a progress bar on a terminal.
-        """
+        """As in `Sampler`; the same from the same, whatever the global random state, which is left as it was."""
         if greedy and n != 1:
             raise ValueError(f"n = {n} greedy completions would all be equal; use n=1")
         drawing = Drawing(

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from visplay.endpoint import Endpoint, EndpointError
 from visplay.errors import VisplayError
-from visplay.evaluation.endpoint import Endpoint, EndpointError
 from visplay.evaluation.items import Item, Judgement, Prediction
 from visplay.evaluation.predictions import fingerprint
 from visplay.evaluation.procedures import PROMPTS, Procedure

@@ -11,25 +11,23 @@ import dataclasses
 import logging
 import os
 import time
-from base64 import b64encode
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from visplay.endpoint import Endpoint
 from visplay.engine import models
-from visplay.engine.prompts import Picture, Request, interleaved, opened, parts
-from visplay.engine.sampling import Completion, Sampler
+from visplay.engine.prompts import Request, chat_content, interleaved
+from visplay.engine.sampling import Completion, LocalSampler, Sampler
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmark import Benchmark
 from visplay.evaluation.data import DataError
-from visplay.evaluation.endpoint import Endpoint
 from visplay.evaluation.pictures import Illustrated, questions_fingerprint, read_illustrated
 from visplay.evaluation.predictions import PredictionError
 from visplay.evaluation.progress import PREDICTIONS, add, agree, answered, complete, own_part
@@ -101,26 +99,31 @@ class Model(Protocol):
 class LocalModel:
     """A model in a folder or under a hub id; loaded when it is first asked, and then kept.
 
-    `name` is what the settings call it; None: by its hub id, or by its folder's whole path.
+    `name` is what the settings call it; None: by its hub id, or by its folder's whole path. With a `sampler`, of the
+    engine vllm, nothing is loaded: that asks the model.
     """
 
     source: str
     asking: Asking = Asking()
     name: str | None = None
+    sampler: Sampler | None = None
 
     @cached_property
     def settings(self) -> dict[str, Any]:
+        here = {
+            "device": models.device().type,  # which decides the precision
+            "versions": {package: version(package) for package in ("torch", "transformers")},
+        }
         return {
             "model": self._called if self.name is None else self.name,
             "weights": models.identity(self.source),
-            "engine": "transformers",
-            "device": models.device().type,  # which decides the precision
-            "versions": {package: version(package) for package in ("torch", "transformers")},
+            **({"engine": "vllm"} if self.sampler else {"engine": "transformers", **here}),
             **self.asking.settings,
         }
 
     def answers(self, requests: Sequence[Request]) -> list[Completion]:
-        drawn = self._sampler.sample(requests, n=1, max_new_tokens=self.asking.max_new_tokens, seed=0, greedy=True)
+        sampler = self.sampler or self._loaded
+        drawn = sampler.sample(requests, n=1, max_new_tokens=self.asking.max_new_tokens, seed=0, greedy=True)
         return [completion for (completion,) in drawn]
 
     @property
@@ -129,9 +132,9 @@ class LocalModel:
         return str(folder.resolve()) if folder.is_dir() else self.source
 
     @cached_property
-    def _sampler(self) -> Sampler:
+    def _loaded(self) -> LocalSampler:
         loaded = models.load_model(self.source, where=models.own_device())
-        return Sampler(loaded, self.asking.limits, SamplingSettings(batch=self.asking.batch))
+        return LocalSampler(loaded, self.asking.limits, SamplingSettings(batch=self.asking.batch))
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,7 @@ class ServedModel:
             return list(threads.map(self._answer, requests))
 
     def _answer(self, request: Request) -> Completion:
-        content = [_content(part) for part in parts(request)]
-        reply = self.endpoint.reply(content, self.asking.max_new_tokens)
+        reply = self.endpoint.reply(chat_content(request), self.asking.max_new_tokens)
         return Completion(reply.text, reply.truncated)
 
 
@@ -236,14 +238,3 @@ def _rows(batch: Sequence[Illustrated], model: Model) -> list[dict[str, Any]]:
         {"id": one.item.id, "response": answer.text, "truncated": answer.truncated}
         for one, answer in zip(batch, written, strict=True)
     ]
-
-
-def _content(part: Picture | str) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    file = BytesIO()
-    opened(part).save(file, "PNG")
-    return {
-        "type": "image_url",
-        "image_url": {"url": f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"},
-    }

@@ -5,6 +5,7 @@ Works on dotted keys and plain values, so it knows nothing of the schema and can
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,6 +36,9 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "sampling.batch": (1, None),
     "sampling.temperature": (0.01, 10),
     "sampling.top_p": (0.01, 1),
+    "sampling.start_timeout_s": (1, None),
+    "sampling.timeout_s": (1, None),
+    "sampling.max_unanswered": (0, 1),
     "questioner.steps": (1, None),
     "questioner.images_per_step": (1, None),
     "questioner.max_new_tokens": (1, None),
@@ -64,7 +68,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
 }
 
 NAMES: dict[str, tuple[str | None, ...]] = {
-    "sampling.engine": ("transformers",),
+    "sampling.engine": ("transformers", "vllm"),
     "questioner.difficulty": ("paper", "released"),
     "questioner.diversity": ("embedding", "bleu"),
     "questioner.diversity_scope": ("image", "batch"),
@@ -91,6 +95,7 @@ def problems(values: Values, world_size: int) -> list[str]:
         _names,
         _order,
         _pool,
+        _engine,
         _prompt,
         _distance,
         _invalid,
@@ -138,6 +143,29 @@ def _pool(values: Values) -> list[str]:
     if kind == "hf" and colon and not name:
         return ["pool.source: hf: names no dataset; use hf:OWNER/NAME"]
     return []
+
+
+def _engine(values: Values) -> list[str]:
+    """Servers are either named or started, and only by the engine that asks them."""
+    keys = ("sampling.servers", "sampling.command", "sampling.gpus")
+    servers, command, gpus = map(values.get, keys)
+    if values.get("sampling.engine") != "vllm":
+        return [f"{key}: only for sampling.engine=vllm; set that too" for key in keys if values.get(key)]
+    found = [
+        f"sampling.servers: {url} is no URL of a server; write one such as http://localhost:8000/v1"
+        for url in servers or []
+        if not str(url).startswith(("http://", "https://"))
+    ]
+    if bool(servers) == bool(command):
+        both = "sampling.servers, URLs of running ones, or sampling.command, such as 'vllm serve'"
+        found.append(f"sampling.engine: vllm needs servers; set {'only one of' if servers else 'one of'} {both}")
+    if gpus and not command:
+        found.append("sampling.gpus: only for servers that the run starts; set sampling.command too")
+    try:
+        shlex.split(command or "")
+    except ValueError as error:
+        found.append(f"sampling.command: {command} cannot be split into words ({error}); quote it as in a shell")
+    return found
 
 
 def _prompt(values: Values) -> list[str]:

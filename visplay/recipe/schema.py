@@ -28,10 +28,16 @@ class PoolSettings:
 class SamplingSettings:
     """How completions are drawn outside GRPO: asking, voting, evaluation."""
 
-    engine: str = "transformers"
-    batch: int = 64  # completions decoded together
+    engine: str = "transformers"  # or vllm: OpenAI-compatible servers, those of `servers` or started by `command`
+    batch: int = 64  # completions decoded together; vllm: under way at each server
     temperature: float = 1.0
     top_p: float = 1.0
+    servers: list[str] = field(default_factory=list)  # base URLs
+    command: str | None = None  # starts a server when model, name, host and port are appended
+    gpus: list[str] = field(default_factory=list)  # one server each, with these as CUDA_VISIBLE_DEVICES; []: one server
+    start_timeout_s: float = 900.0
+    timeout_s: float = 600.0  # of silence, until a request is tried again
+    max_unanswered: float = 0.05  # stop when more than this share of the samples stays unanswered
 
 
 @dataclass

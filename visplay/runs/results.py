@@ -131,5 +131,7 @@ def _remake(result: Path) -> str:
 
 
 def summarise(directory: Path, figures: Mapping[str, Any]) -> None:
-    """Leave `summary.json`: the counts that a stage's last line on screen and its line in the ledger show."""
-    (directory / "summary.json").write_text(json.dumps(figures) + "\n", encoding="utf-8")
+    """Add to `summary.json`: the counts that a stage's last line on screen and its line in the ledger show."""
+    path = directory / "summary.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**known, **figures}) + "\n", encoding="utf-8")
