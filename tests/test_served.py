@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from chat_server import CLOSE, HANG, running
 from PIL import Image
+from transformers import AutoTokenizer
 from vllm_dialect import BASE, POOL, Answer, RealServer, VllmServer, chat, prompt_ids, understood
 
 from visplay.endpoint import Endpoint, EndpointError
@@ -68,6 +69,14 @@ def test_choices_belong_to_their_request_by_number_whatever_comes_first() -> Non
     assert drawn(answer)[:2] == (ALL, 0)
 
 
+VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+
+
+def ids(*tokens: str) -> list[int]:
+    found: list[int] = AutoTokenizer.from_pretrained(BASE).convert_tokens_to_ids(list(tokens))
+    return found
+
+
 def test_what_a_request_says() -> None:
     _, _, server = drawn(echo, temperature=0.7, top_p=0.9)
     assert len(server.bodies) == 3
@@ -77,8 +86,8 @@ def test_what_a_request_says() -> None:
         assert (body["model"], body["n"], body["max_tokens"]) == (NAME, 3, 8)
         assert (body["temperature"], body["top_p"], body["top_k"], body["min_p"]) == (0.7, 0.9, -1, 0)
         assert body["repetition_penalty"] == 1
-        banned = dict.fromkeys(("497", "498", "499", "500"), -100)  # vision start and end, image, video
-        assert (body["logit_bias"], body["stop_token_ids"]) == (banned, [496])
+        assert body["logit_bias"] == dict.fromkeys(map(str, ids(*VISION)), -100)
+        assert body["stop_token_ids"] == ids("<|im_end|>")
         assert "continue_final_message" not in body
     pictures = {str(understood(body)[0][1]): understood(body)[0][0] for body in server.bodies}
     assert [pictures[text].tobytes() for _, text in REQUESTS] == [picture.tobytes() for picture, _ in REQUESTS]
