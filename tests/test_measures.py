@@ -110,6 +110,29 @@ def test_the_spelling_of_a_measure_reads_as_the_same_measure(text: str, spelling
     assert read(spelling) == measure
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("50 mm", "5 cm", True),
+        ("5 km", "5 cm", False),
+        ("1.5 hours", "90 minutes", True),
+        ("2 m^2", "20,000 square centimeters", True),
+        ("2 m^2", "200 cm^2", False),
+        ("36 km/h", "10 m/s", True),
+        ("10 km/h", "10 m/s", False),
+        ("1 foot", "12 inches", True),
+        ("3 kg", "3000 g", True),
+        ("3 kg", "3 m", False),
+        ("90 degrees", "90 percent", False),
+        ("2 apples/box", "2 apples/box", True),
+    ],
+)
+def test_an_amount_is_the_same_in_any_of_its_units(one: str, other: str, same: bool) -> None:
+    left, right = read(one), read(other)
+    assert left and right
+    assert left.agrees(right) is right.agrees(left) is same
+
+
 def test_a_missing_unit_agrees_with_every_unit_and_two_units_do_not() -> None:
     bare, centimetres, metres = (Measure(Fraction(12), unit) for unit in ("", "cm", "m"))
     assert bare.agrees(centimetres)

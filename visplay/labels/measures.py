@@ -73,6 +73,10 @@ _UNITS = {
     "pa": "pascal",
 }
 _UNIT_OF = {name: unit for unit, names in _UNITS.items() for name in names.split()}
+# Units that are so many of another; feet are never metres, as nobody means them to be equal to the last digit.
+_SIZES = {"mm": ("m", Fraction(1, 1000)), "cm": ("m", Fraction(1, 100)), "km": ("m", Fraction(1000))}
+_SIZES |= {"g": ("kg", Fraction(1, 1000)), "ml": ("l", Fraction(1, 1000)), "ft": ("in", Fraction(12))}
+_SIZES |= {"min": ("s", Fraction(60)), "h": ("s", Fraction(3600))}
 UNITS = frozenset(name for name in [*_UNITS, *_UNIT_OF, *(f"{name}s" for name in _UNIT_OF)] if name.isalpha())
 _EXPONENT = r"(?:\^?\{?[23]\}?)?"
 _UNIT = re.compile(
@@ -111,8 +115,22 @@ class Measure:
         return f"{f'{decimal:f}' if ends else self.value} {self.unit}".strip()
 
     def agrees(self, other: Measure) -> bool:
-        """Equal values, and equal units or no unit on one side. Not transitive: 12 agrees with 12 cm and with 12 m."""
-        return self.value == other.value and (self.unit == other.unit or not self.unit or not other.unit)
+        """The same amount, as 50 mm and 5 cm, or equal values where one side has no unit.
+
+        Not transitive: 12 agrees with 12 cm and with 12 m.
+        """
+        if not self.unit or not other.unit:
+            return self.value == other.value
+        return self._in_base() == other._in_base()
+
+    def _in_base(self) -> Measure:
+        value, units = self.value, []
+        for part, sign in zip(self.unit.split("/"), (1, -1), strict=False):
+            name = part.rstrip("23")
+            base, size = _SIZES.get(name, (name, Fraction(1)))
+            value *= size ** (sign * int(part[len(name) :] or 1))
+            units.append(base + part[len(name) :])
+        return Measure(value, "/".join(units))
 
 
 def read(text: str) -> Measure | None:
