@@ -92,7 +92,7 @@ def test_scores_by_another_protocol_are_not_replaced(folder: Path) -> None:
 
 def test_a_part_of_a_benchmark_is_not_called_the_benchmark(folder: Path) -> None:
     part = score(folder)
-    assert "2 items, NOT the benchmark's 900" in part.stdout
+    assert "2 items, NOT the 900 that figures are published for" in part.stdout
     scores = json.loads((folder / "out" / "scores.json").read_text())
     assert (scores["n"], scores["official_n"], scores["whole"]) == (2, 900, False)
 

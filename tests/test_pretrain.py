@@ -254,6 +254,6 @@ def test_the_tokenizer_is_learnt_the_same_every_time(taught: Path, base: Path) -
 def test_a_taught_base_says_how_it_was_taught(taught: Path) -> None:
     facts = json.loads((taught / "training.json").read_text())
     assert Schedule(**facts["schedule"]) == SMALL
-    assert facts["losses"].keys() == {"align", "describe", "teach", "fix"} and all(
+    assert facts["losses"].keys() == {"align", "describe", "teach", "last"} and all(
         loss > 0 for loss in facts["losses"].values()
     )

@@ -23,7 +23,8 @@ def render(result: Score) -> str:
 def _extent(result: Score) -> str:
     n = len(result.items)
     if result.facts.get("whole") is False:
-        return f"{n} items, NOT the benchmark's {result.facts['official_n']}: comparable with no published figure"
+        usual = result.facts["official_n"]
+        return f"{n} items, NOT the {usual} that figures are published for; compare it with figures on the same items"
     return f"{n} items"
 
 

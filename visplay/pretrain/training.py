@@ -114,7 +114,7 @@ def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: 
     courses = {
         "describe": (corpus.description, schedule.captions, schedule.describe_rounds, rate),
         "teach": (corpus.exercise, schedule.images, schedule.rounds, rate),
-        "fix": (corpus.fixed_exercise, schedule.images, schedule.last_rounds, last_rate),
+        "last": (corpus.fixed_exercise, schedule.images, schedule.last_rounds, last_rate),
     }
     return {
         name: _course(model, corpus, visual, *course, np.random.default_rng([schedule.seed, number]))

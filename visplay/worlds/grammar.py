@@ -113,9 +113,7 @@ def truth(scene: Scene, query: Query) -> str:
 
 def extremes(digits: list[Thing], which: str) -> list[Thing]:
     """The digits of the largest or smallest value: none of none, several where they tie."""
-    if not digits:
-        return []
-    value = (max if which == "largest" else min)(int(thing.kind) for thing in digits)
+    value = (max if which == "largest" else min)((int(thing.kind) for thing in digits), default=None)
     return [thing for thing in digits if int(thing.kind) == value]
 
 
@@ -226,20 +224,14 @@ def _draft(scene: Scene, family: str, rng: np.random.Generator) -> Query:
     first = _noun_phrase(scene, rng, with_color=family != "color")
     if family == "choice":
         return Query(family, (first,), None, _options(PLACES, rng))
-    if family == "relation":
-        return Query(family, (first, _noun_phrase(scene, rng)), pick(tuple(_RELATIONS), rng))
-    if family == "compare":
-        return Query(family, (first, _noun_phrase(scene, rng)))
-    return Query(family, (first,))
+    phrases = (first, _noun_phrase(scene, rng)) if family in ("relation", "compare") else (first,)
+    return Query(family, phrases, pick(tuple(_RELATIONS), rng) if family == "relation" else None)
 
 
 def _noun_phrase(scene: Scene, rng: np.random.Generator, with_color: bool = True) -> Phrase:
     """A phrase with one to three attributes, more often than not taken from a thing in the scene."""
-    noun, color, size = (
-        pick((*SHAPES, *DIGITS, "digit", "object"), rng),
-        pick(tuple(COLORS), rng),
-        pick(tuple(SIZES), rng),
-    )
+    noun = pick((*SHAPES, *DIGITS, "digit", "object"), rng)
+    color, size = pick(tuple(COLORS), rng), pick(tuple(SIZES), rng)
     if rng.random() < 0.6:
         thing = pick(scene.things, rng)
         noun = pick((thing.kind, "digit" if thing.kind in DIGITS else thing.kind, "object"), rng)
