@@ -81,8 +81,8 @@ def _sql(asked: str) -> str:
             return _only("color", _where(what))
         case ["Where", "is", "the", *what]:
             return _only("place", _where(what))
-        case ["Which", "digit", "is", attribute]:
-            return _only("kind", _where([attribute, "digit"]))
+        case ["What", "is", "the", ("largest" | "smallest") as end, *what]:
+            return f"SELECT {'MAX' if end == 'largest' else 'MIN'}(kind) FROM thing WHERE {_where(what)}"
         case ["Is", "there", "a", *what]:
             return f"SELECT {_yes(f'EXISTS (SELECT 1 FROM thing WHERE {_where(what)})')}"
         case ["How", "many", *what, "are", "there"]:
@@ -90,13 +90,12 @@ def _sql(asked: str) -> str:
         case ["Are", "there", "more", *both]:
             split = both.index("than")
             return f"SELECT {_yes(f'({_count(both[:split])}) > ({_count(both[split + 1 :])})')}"
-        case ["Is", "the", *both]:
-            split = both.index("the")
+        case ["Is", "a", *both]:
+            split = both.index("a")
             relation = {"left": "a.x < b.x", "right": "a.x > b.x", "above": "a.y < b.y", "below": "a.y > b.y"}
             word = both[split - 1] if both[split - 1] != "of" else both[split - 2]
             first, second = _where(both[: both.index(word)], "a."), _where(both[split + 1 :], "b.")
-            verdict = f"CASE WHEN COUNT(*) = 1 AND MIN(a.place <> b.place) THEN {_yes(f'MAX({relation[word]})')} END"
-            return f"SELECT {verdict} FROM thing a, thing b WHERE {first} AND {second}"
+            return f"SELECT {_yes(f'MAX({relation[word]})')} FROM thing a, thing b WHERE {first} AND {second}"
     raise ValueError(f"not a question of this world: {asked!r}")
 
 

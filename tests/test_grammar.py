@@ -41,11 +41,12 @@ TRUTHS = {
         "What color is the small object?": UNANSWERABLE,
     },
     "read": {
-        "Which digit is green?": "3",
-        "Which digit is red?": "7",  # the red cross is no digit
-        "Which digit is large?": "7",
-        "Which digit is small?": UNANSWERABLE,
-        "Which digit is white?": UNANSWERABLE,
+        "What is the smallest digit?": "3",
+        "What is the largest digit?": "7",  # there are two: a tie has one value
+        "What is the largest small digit?": "7",
+        "What is the smallest large blue digit?": "7",
+        "What is the largest green digit?": "3",
+        "What is the smallest white digit?": UNANSWERABLE,
     },
     "exists": {
         "Is there a red cross?": "yes",
@@ -74,16 +75,17 @@ TRUTHS = {
         "What color is the largest digit? (A) red (B) blue (C) yellow (D) green": UNANSWERABLE,  # a tie
     },
     "relation": {
-        "Is the cross above the 3?": "yes",
-        "Is the 3 below the cross?": "yes",
-        "Is the circle left of the cross?": "no",
-        "Is the circle right of the small 7?": "yes",
-        "Is the circle above the small 7?": "no",  # the same row
-        "Is the 3 left of the small red object?": "no",  # the same column
-        "Is the 7 above the 3?": UNANSWERABLE,
-        "Is the triangle above the 3?": UNANSWERABLE,
-        "Is the cross above the red object?": UNANSWERABLE,  # the cross is one of two
-        "Is the cross above the large red object?": UNANSWERABLE,  # it is that
+        "Is a cross above a 3?": "yes",
+        "Is a 3 below a cross?": "yes",
+        "Is a circle left of a cross?": "no",
+        "Is a circle right of a small 7?": "yes",
+        "Is a circle above a small 7?": "no",  # the same row
+        "Is a 3 left of a small red object?": "no",  # the same column
+        "Is a 7 below a 3?": "no",  # one above, one in the same row
+        "Is a 7 above a 3?": "yes",  # one of the two is
+        "Is a 7 right of a 7?": "yes",
+        "Is a cross left of a large red object?": "no",  # it is the only one
+        "Is a triangle above a 3?": "no",  # nothing is a triangle
     },
     "compare": {
         "Are there more digits than blue objects?": "yes",
@@ -98,6 +100,7 @@ TRUTHS = {
         "What is the sum of the yellow digits?": UNANSWERABLE,
     },
 }
+YES_NO = ("exists", "relation", "compare")
 CASES = [(family, text, answer) for family, answers in TRUTHS.items() for text, answer in answers.items()]
 
 
@@ -130,7 +133,7 @@ def test_the_second_derivation_by_hand() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Which digit is red?",
+        "What is the largest red digit?",
         "What is the sum of the digits?",
         "What color is the largest digit? (A) red (B) white",
         "What color is the square?",
@@ -152,7 +155,7 @@ def test_two_derivations_of_truth_agree_on_thousands_of_questions() -> None:
         families[query.family] += 1
         ill_posed[query.family] += answer == UNANSWERABLE
     assert families == dict.fromkeys(FAMILIES, 300)
-    assert all(ill_posed[family] >= 50 for family in ("kind", "color", "read", "choice", "relation", "sum"))
+    assert all(ill_posed[family] >= 50 for family in ("kind", "color", "read", "choice", "sum"))
 
 
 def test_what_is_written_is_read_back() -> None:
@@ -167,7 +170,7 @@ def test_every_written_question_has_the_shape_that_the_questioner_needs() -> Non
 
 
 def test_a_query_is_read_from_english() -> None:
-    assert parse("Is the large cross left of the red 7?") == Query(
+    assert parse("Is a large cross left of a red 7?") == Query(
         "relation", (Phrase("large", None, "cross"), Phrase(None, "red", "7")), "left of"
     )
     assert parse("Where is the digit? (A) northwest, (B) southeast;") == Query(
@@ -191,12 +194,14 @@ def test_singular_and_plural_mean_the_same(noun: str) -> None:
         "what is in the northwest?",
         "What color is the purple circle?",
         "What color is the circle",
-        "Which digit is 7?",
+        "What is the largest 7?",
+        "What is the largest digits?",
+        "Is the circle above the cross?",
         "Is there a 10?",
         "Is there a circle red?",
         "Is there a red circle? (A) yes (B) no",
         "Look! Is there a red circle?",
-        "Is the circle near the cross?",
+        "Is a circle near a cross?",
         "What is the sum of the circles?",
         "Where is the circle?",
         "Where is the circle? northwest or northeast",
@@ -214,10 +219,8 @@ def test_questions_depend_on_the_generator_only() -> None:
 
 
 def test_yes_and_no_are_equally_likely() -> None:
-    answers = Counter(
-        (query.family, truth(scene, query)) for scene, query in asked(300) if query.family in ("exists", "compare")
-    )
-    for family in ("exists", "compare"):
+    answers = Counter((query.family, truth(scene, query)) for scene, query in asked(300) if query.family in YES_NO)
+    for family in YES_NO:
         assert abs(answers[family, "yes"] - answers[family, "no"]) < 60
 
 
@@ -227,7 +230,7 @@ def test_a_share_of_zero_asks_only_what_can_be_answered(family: str) -> None:
     assert UNANSWERABLE not in {truth(SCENE, query) for query in drawn}
 
 
-@pytest.mark.parametrize("family", ["kind", "color", "read", "choice", "relation", "sum"])
+@pytest.mark.parametrize("family", ["kind", "color", "read", "choice", "sum"])
 def test_a_share_of_one_asks_what_cannot_be_answered(family: str) -> None:
     drawn = [grammar.ask(SCENE, family, np.random.default_rng(i), 1.0, tries=60) for i in range(20)]
     assert {truth(SCENE, query) for query in drawn} == {UNANSWERABLE}

@@ -21,12 +21,12 @@ from transformers import (
 
 from visplay import pretrain
 from visplay.pretrain import Corpus, Lesson, Schedule, teacher, training
-from visplay.pretrain.corpus import pack
+from visplay.pretrain.corpus import CorpusError, pack
 from visplay.records import UNANSWERABLE
 from visplay.roles import questioner
 from visplay.worlds import grammar, scenes
 
-SMALL = Schedule(captions=8, images=6, align_rounds=2, describe_rounds=2, rounds=2, last_rounds=2, images_per_round=2)
+SMALL = Schedule(captions=24, images=6, align_rounds=2, describe_rounds=2, rounds=2, images_per_round=2)
 IMAGE = {"type": "image"}
 TEXT = {"type": "text", "text": "What is <this>? {{ x }} & {% y %}\n"}
 CONVERSATIONS = {
@@ -143,27 +143,29 @@ def test_a_visual_token_is_drawn_to_the_words_of_its_own_cell(processor: Any) ->
 
 
 def test_the_corpus_is_of_the_train_split(corpus: Corpus) -> None:
-    assert corpus.scenes == list(scenes.scenes("train", 0, 8))
+    assert corpus.scenes == list(scenes.scenes("train", 0, 24))
 
 
 def test_the_corpus_is_limited(processor: Any) -> None:
-    corpus = Corpus(processor, Schedule(captions=2, images=2, lessons_per_image=3, solutions=2))
+    corpus = Corpus(processor, Schedule(captions=2, images=2, most_things=6, lessons_per_image=3, solutions=2))
     rng = np.random.default_rng(0)
     lessons = {str(corpus.exercise(scene, rng)) for scene in corpus.scenes for _ in range(60)}
     assert 6 <= len(lessons) <= 12
 
 
-def test_the_last_course_has_one_solution_for_each_question(processor: Any) -> None:
-    corpus = Corpus(processor, Schedule(captions=2, images=2, lessons_per_image=3, ask_share=0.0))
-    rng = np.random.default_rng(0)
-    lessons = [corpus.fixed_exercise(scene, rng) for scene in corpus.scenes for _ in range(60)]
-    assert len({str(lesson) for lesson in lessons}) == len({str(lesson.prompt) for lesson in lessons})
-    many = [corpus.exercise(scene, rng) for scene in corpus.scenes for _ in range(60)]
-    assert {str(lesson) for lesson in lessons} < {str(lesson) for lesson in many}
+def test_questions_are_taught_about_pictures_of_few_things(processor: Any) -> None:
+    corpus = Corpus(processor, Schedule(captions=60, images=7, most_things=2))
+    assert [len(corpus.scenes[i].things) for i in corpus.taught] == [2] * 7
+    assert max(len(scene.things) for scene in corpus.scenes) == 6  # described
+
+
+def test_a_corpus_without_enough_pictures_of_few_things_is_refused(processor: Any) -> None:
+    with pytest.raises(CorpusError, match="of 8 captions 0 are of at most 1 things; 5 images need .* most_things"):
+        Corpus(processor, Schedule(captions=8, images=5, most_things=1))
 
 
 def test_only_questions_that_have_an_answer_are_taught_to_be_asked(processor: Any) -> None:
-    corpus = Corpus(processor, Schedule(captions=20, images=20, ask_share=1.0))
+    corpus = Corpus(processor, Schedule(captions=20, images=20, most_things=6, ask_share=1.0))
     rng = np.random.default_rng(0)
     families = set()
     for scene in corpus.scenes:
@@ -177,10 +179,10 @@ def test_only_questions_that_have_an_answer_are_taught_to_be_asked(processor: An
 
 def test_what_is_taught_is_what_the_processor_makes_of_a_chat(corpus: Corpus, processor: Any) -> None:
     picture = scenes.render(corpus.scenes[4])
-    message = {"role": "user", "content": [IMAGE, {"type": "text", "text": "Which digit is red?"}]}
+    message = {"role": "user", "content": [IMAGE, {"type": "text", "text": "What is the largest digit?"}]}
     chat = processor.apply_chat_template([message], add_generation_prompt=True)
     inputs = processor(images=[picture], text=[chat], return_tensors="pt")
-    taught = corpus.before + processor.tokenizer.encode("Which digit is red?") + corpus.after
+    taught = corpus.before + processor.tokenizer.encode("What is the largest digit?") + corpus.after
     patches = corpus.patches(np.array([4]))
     assert inputs["input_ids"].tolist() == [taught]
     assert torch.equal(inputs["pixel_values"], patches["pixel_values"])
@@ -254,6 +256,6 @@ def test_the_tokenizer_is_learnt_the_same_every_time(taught: Path, base: Path) -
 def test_a_taught_base_says_how_it_was_taught(taught: Path) -> None:
     facts = json.loads((taught / "training.json").read_text())
     assert Schedule(**facts["schedule"]) == SMALL
-    assert facts["losses"].keys() == {"align", "describe", "teach", "last"} and all(
+    assert facts["losses"].keys() == {"align", "describe", "teach"} and all(
         loss > 0 for loss in facts["losses"].values()
     )

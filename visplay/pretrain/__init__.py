@@ -5,8 +5,8 @@ This is the only supervised training in the project, done once; the loop never i
 2. alignment: each visual token is classified against the model's own word embeddings (place, size, color, kind);
    language-model loss alone leaves so small a vision tower ungrounded;
 3. describing: what stands in each cell of a picture, so that a place, a color or a kind looks up the others;
-4. asking and answering: questions to ask, and questions to answer with a worked solution; in the end the same
-   questions with one solution each, which leaves fuel for the loop (see `Schedule`).
+4. asking and answering: questions to ask, and questions to answer with a worked solution, about pictures of few
+   things only; fuller ones are left to the loop (see `Schedule`).
 """
 
 from visplay.pretrain.base import CHAT_TEMPLATE, MARKS, SPECIAL, new_base

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from transformers import Qwen2_5_VLProcessor
 
+from visplay.errors import VisplayError
 from visplay.pretrain import teacher
 from visplay.pretrain.teacher import ASK_PROMPT, DESCRIBE_PROMPT
 from visplay.records import UNANSWERABLE
@@ -22,26 +23,28 @@ _DRAFTS = 4  # of a question to ask
 class Schedule:
     """How much is taught. A `round` is one optimizer step.
 
-    The corpus is limited: `captions` described pictures, of which the first `images` come with `lessons_per_image`
-    questions to ask or to answer, each with `solutions` worked solutions. In the last course each has one of them only,
-    which is all but learnt by heart: then a sample's errors depend on the way that it happens to take, the ways err on
-    different pictures, and the majority is better than any one of them. That is what the loop can learn from.
+    The corpus is limited: `captions` described pictures, of which the first `images` that show at most `most_things`
+    things come with `lessons_per_image` questions to ask or to answer, each with `solutions` worked solutions. Fuller
+    pictures are for the loop: there the ways to think that are taught err more often, and not all of them alike.
     """
 
     captions: int = 12_000
-    images: int = 500
+    images: int = 2000
+    most_things: int = 3
     lessons_per_image: int = 16
     solutions: int = 8
     align_rounds: int = 1200
-    describe_rounds: int = 900
-    rounds: int = 4000
-    last_rounds: int = 1000
+    describe_rounds: int = 1200
+    rounds: int = 5000
     images_per_round: int = 12
     lessons_per_round: int = 2  # of one image
     ask_share: float = 0.2
     learning_rate: float = 1.5e-3
-    last_learning_rate: float = 1e-3
     seed: int = 0
+
+
+class CorpusError(VisplayError, ValueError):
+    """A schedule that asks for more pictures than it has."""
 
 
 class Corpus:
@@ -53,6 +56,13 @@ class Corpus:
         self.scenes = list(scenes.scenes("train", 0, schedule.captions))
         pixels = [np.asarray(scenes.render(scene)) for scene in self.scenes]
         self.pixels = np.stack(pixels)
+        few = [i for i, scene in enumerate(self.scenes) if len(scene.things) <= schedule.most_things]
+        if len(few) < schedule.images:
+            raise CorpusError(
+                f"of {schedule.captions} captions {len(few)} are of at most {schedule.most_things} things; "
+                f"{schedule.images} images need more captions, or a larger most_things"
+            )
+        self.taught = np.asarray(few[: schedule.images])  # indices of the pictures that lessons are about
         before, after = self._chat("PROMPT").split("PROMPT")
         self.before = processor.tokenizer(before.replace("<|image_pad|>", "<|image_pad|>" * 9)).input_ids
         self.after = processor.tokenizer(after).input_ids
@@ -68,16 +78,9 @@ class Corpus:
 
     def exercise(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
         """One of the scene's questions, to ask or to answer by one of its solutions."""
-        return self._exercise(scene, rng, self.schedule.solutions)
-
-    def fixed_exercise(self, scene: scenes.Scene, rng: np.random.Generator) -> Lesson:
-        """The same, but always by the first of its solutions."""
-        return self._exercise(scene, rng, 1)
-
-    def _exercise(self, scene: scenes.Scene, rng: np.random.Generator, solutions: int) -> Lesson:
         name = [self.schedule.seed, scene.index, int(rng.integers(self.schedule.lessons_per_image))]
         fixed = np.random.default_rng(name)
-        line = np.random.default_rng([*name, int(rng.integers(solutions))])
+        line = np.random.default_rng([*name, int(rng.integers(self.schedule.solutions))])
         if fixed.random() < self.schedule.ask_share:
             return self._lesson(ASK_PROMPT, teacher.asking(scene, self._answerable(scene, fixed), line))
         query = grammar.ask(scene, grammar.pick((*grammar.FAMILIES, *HARD_FAMILIES), fixed), fixed)
@@ -94,7 +97,7 @@ class Corpus:
         """
         while True:
             family = grammar.pick(tuple(grammar.FAMILIES), rng)
-            drafts = _DRAFTS if family in ("color", "choice", "relation") else 1
+            drafts = _DRAFTS if family in ("color", "choice") else 1
             queries = [grammar.ask(scene, family, rng, unanswerable_share=0.0) for _ in range(drafts)]
             answerable = [query for query in queries if grammar.truth(scene, query) != UNANSWERABLE]
             if answerable:

@@ -74,18 +74,22 @@ def _conclusion(scene: Scene, query: Query) -> str:
     if query.family not in ("relation", "choice"):
         return ""
     found = [matching(scene, phrase) for phrase in query.phrases]
-    if query.family == "choice" and query.detail:
-        found = [extremes(found[0], query.detail)]
-    if any(len(things) != 1 for things in found) or found[1:] == found[:1]:
-        return "; none"
     if query.family == "relation":
-        return "; " + ", ".join(_along(things[0], query) for things in found)
+        return "; " + _farthest(query, *found)
+    if query.detail:
+        found = [extremes(found[0], query.detail)]
+    if len(found[0]) != 1:
+        return "; none"
     return "; " + ", ".join(_options_up_to(found[0][0].color if query.detail else found[0][0].place, query))
 
 
-def _along(thing: Thing, query: Query) -> str:
+def _farthest(query: Query, first: Sequence[Thing], second: Sequence[Thing]) -> str:
+    """The two things that are most likely to lie as asked, each by where it lies along the axis in question."""
     vertical = query.detail in ("above", "below")
-    return ("north", "center", "south")[thing.row] if vertical else ("west", "center", "east")[thing.column]
+    names = ("north", "center", "south") if vertical else ("west", "center", "east")
+    order = (min, max) if query.detail in ("above", "left of") else (max, min)
+    along = [[thing.row if vertical else thing.column for thing in things] for things in (first, second)]
+    return ", ".join(names[end(at)] if at else "none" for end, at in zip(order, along, strict=True))
 
 
 def _options_up_to(answer: str, query: Query) -> list[str]:
@@ -101,7 +105,7 @@ def _scan(things: Sequence[Thing], rng: np.random.Generator) -> list[Thing]:
 
 def _running(query: Query, things: Sequence[Thing], ends: Sequence[str]) -> list[str]:
     """`ends`, and behind each digit that counts the total, or the largest or smallest value, so far."""
-    if query.family not in ("sum", "choice") or (query.family == "choice" and query.detail is None):
+    if query.family != "sum" and query.detail not in ("largest", "smallest"):
         return list(ends)
     combine = {"largest": max, "smallest": min}.get(query.detail or "", operator.add)
     so_far: int | None = None

@@ -110,11 +110,9 @@ def _align(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, words: Wor
 def _teach(model: Qwen2_5_VLForConditionalGeneration, corpus: Corpus, schedule: Schedule) -> dict[str, float]:
     """Language-model loss on completions; the vision tower stays as it was aligned, and runs once per image."""
     visual = _all_visual(model, corpus)
-    rate, last_rate = schedule.learning_rate, schedule.last_learning_rate
     courses = {
-        "describe": (corpus.description, schedule.captions, schedule.describe_rounds, rate),
-        "teach": (corpus.exercise, schedule.images, schedule.rounds, rate),
-        "last": (corpus.fixed_exercise, schedule.images, schedule.last_rounds, last_rate),
+        "describe": (corpus.description, np.arange(schedule.captions), schedule.describe_rounds),
+        "teach": (corpus.exercise, corpus.taught, schedule.rounds),
     }
     return {
         name: _course(model, corpus, visual, *course, np.random.default_rng([schedule.seed, number]))
@@ -127,19 +125,18 @@ def _course(
     corpus: Corpus,
     visual: torch.Tensor,
     lesson: Callable[[scenes.Scene, np.random.Generator], Lesson],
-    images: int,
+    images: np.ndarray,
     rounds: int,
-    rate: float,
     rng: np.random.Generator,
 ) -> float:
-    """`rounds` steps, each on some of the first `images` images with lessons of theirs; the final loss, smoothed."""
+    """`rounds` steps, each on some of the images with lessons of theirs; the final loss, smoothed."""
     schedule = corpus.schedule
     parameters = list(model.model.language_model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01)
     running = 0.0
     for step in range(rounds):
-        _set_rate(optimizer, rate, step, rounds)
-        chosen = rng.integers(images, size=schedule.images_per_round)
+        _set_rate(optimizer, schedule.learning_rate, step, rounds)
+        chosen = rng.choice(images, size=schedule.images_per_round)
         lessons = [[lesson(corpus.scenes[i], rng) for _ in range(schedule.lessons_per_round)] for i in chosen]
         loss = completion_loss(model, visual[chosen], pack(corpus.before, lessons))
         _step(optimizer, loss, parameters)

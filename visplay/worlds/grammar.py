@@ -8,11 +8,11 @@ import it.
 |----------|--------------------------------------------------------|---------------|------|
 | kind     | What is in the northwest?                              | shape / digit | 1    |
 | color    | What color is the small circle?                        | color         | 1    |
-| read     | Which digit is red?                                    | 0 to 9        | 1    |
+| read     | What is the largest red digit?                         | 0 to 9        | n    |
 | exists   | Is there a red circle?                                 | yes / no      | 1    |
 | count    | How many large objects are there?                      | 0 to 6        | n    |
 | choice   | Where is the red 7? (A) north (B) ...; What color is the largest digit? (A) ... | A to D | 1-n |
-| relation | Is the cross above the blue digit?                     | yes / no      | 2    |
+| relation | Is a cross above a blue digit?                         | yes / no      | 2n   |
 | compare  | Are there more red objects than circles?               | yes / no      | 2n   |
 | sum      | What is the sum of the digits?                         | number        | n    |
 """
@@ -47,6 +47,7 @@ _RELATIONS: dict[str, Callable[[Thing, Thing], bool]] = {
     "below": lambda a, b: a.row > b.row,
 }
 
+_EXTREMES = ("largest", "smallest")
 
 T = TypeVar("T")
 
@@ -101,13 +102,17 @@ def truth(scene: Scene, query: Query) -> str:
         return _yes(len(found[0]) > len(found[1]))
     if query.family == "sum":
         return str(sum(int(thing.kind) for thing in found[0])) if found[0] else UNANSWERABLE
-    if query.family == "choice":
-        return _letter(query, extremes(found[0], query.detail) if query.detail else found[0])
-    if any(len(things) != 1 for things in found) or (len(found) == 2 and found[0] == found[1]):
-        return UNANSWERABLE
     if query.family == "relation":
         assert query.detail is not None
-        return _yes(_RELATIONS[query.detail](found[0][0], found[1][0]))
+        return _yes(any(_RELATIONS[query.detail](a, b) for a in found[0] for b in found[1]))
+    if query.detail is not None:
+        found[0] = extremes(found[0], query.detail)
+    if query.family == "choice":
+        return _letter(query, found[0])
+    if query.family == "read":
+        return found[0][0].kind if found[0] else UNANSWERABLE
+    if len(found[0]) != 1:
+        return UNANSWERABLE
     return found[0][0].color if query.family == "color" else found[0][0].kind
 
 
@@ -139,7 +144,7 @@ def write(query: Query) -> str:
     if query.family == "color":
         return f"What color is the {texts[0]}?"
     if query.family == "read":
-        return f"Which digit is {first.color or first.size}?"
+        return f"What is the {query.detail} {texts[0]}?"
     if query.family == "exists":
         return f"Is there a {texts[0]}?"
     if query.family == "count":
@@ -147,7 +152,7 @@ def write(query: Query) -> str:
     if query.family == "choice":
         return (f"What color is the {query.detail} digit?" if query.detail else f"Where is the {texts[0]}?") + options
     if query.family == "relation":
-        return f"Is the {texts[0]} {query.detail} the {texts[1]}?"
+        return f"Is a {texts[0]} {query.detail} a {texts[1]}?"
     if query.family == "compare":
         return f"Are there more {plurals[0]} than {plurals[1]}?"
     return f"What is the sum of the {plurals[0]}?"
@@ -156,19 +161,20 @@ def write(query: Query) -> str:
 _SIZE, _COLOR = "|".join(SIZES), "|".join(COLORS)
 _NOUN = "|".join(("object", "digit", *SHAPES, *DIGITS))
 _PHRASE = rf"(?:(?:{_SIZE}) )?(?:(?:{_COLOR}) )?(?:{_NOUN})(?:es|s)?"
+_DIGITS = rf"(?:(?:{_SIZE}) )?(?:(?:{_COLOR}) )?digit"
 _FORMS = {
     "kind": re.compile(rf"What is in the (?P<place>{'|'.join(PLACES)})\?"),
     "color": re.compile(rf"What color is the (?P<a>{_PHRASE})\?"),
-    "read": re.compile(rf"Which digit is (?P<a>{_SIZE}|{_COLOR})\?"),
+    "read": re.compile(rf"What is the (?P<detail>largest|smallest) (?P<a>{_DIGITS})\?"),
     "exists": re.compile(rf"Is there a (?P<a>{_PHRASE})\?"),
     "count": re.compile(rf"How many (?P<a>{_PHRASE}) are there\?"),
     "choice": re.compile(
         rf"(?:Where is the (?P<a>{_PHRASE})|What color is the (?P<detail>largest|smallest) digit)\?"
         r"(?P<options>\s*\(A\)[^()]+\(B\)[^()]+(?:\(C\)[^()]+(?:\(D\)[^()]+)?)?)"
     ),
-    "relation": re.compile(rf"Is the (?P<a>{_PHRASE}) (?P<detail>{'|'.join(_RELATIONS)}) the (?P<b>{_PHRASE})\?"),
+    "relation": re.compile(rf"Is a (?P<a>{_PHRASE}) (?P<detail>{'|'.join(_RELATIONS)}) a (?P<b>{_PHRASE})\?"),
     "compare": re.compile(rf"Are there more (?P<a>{_PHRASE}) than (?P<b>{_PHRASE})\?"),
-    "sum": re.compile(rf"What is the sum of the (?P<a>(?:(?:{_SIZE}) )?(?:(?:{_COLOR}) )?digits)\?"),
+    "sum": re.compile(rf"What is the sum of the (?P<a>{_DIGITS}s)\?"),
 }
 
 
@@ -179,22 +185,20 @@ def parse(text: str) -> Query | None:
         if match is None:
             continue
         parts = match.groupdict()
-        phrases = tuple(_phrase(parts[name], family) for name in ("a", "b") if parts.get(name))
+        phrases = tuple(_phrase(parts[name]) for name in ("a", "b") if parts.get(name))
         if family == "kind":
             phrases = (Phrase(place=parts["place"]),)
-        elif parts.get("detail") in ("largest", "smallest"):
+        elif family == "choice" and parts["detail"]:
             phrases = (Phrase(noun="digit"),)
         choices = tuple(part.strip(" ,;") for part in re.split(r"\([A-D]\)", parts.get("options") or "")[1:])
         return Query(family, phrases, parts.get("detail"), choices)
     return None
 
 
-def _phrase(text: str, family: str) -> Phrase:
+def _phrase(text: str) -> Phrase:
     words = text.split()
     size = next((word for word in words if word in SIZES), None)
     color = next((word for word in words if word in COLORS), None)
-    if family == "read":
-        return Phrase(size, color, "digit")
     noun = next(noun for noun in _NOUN.split("|") if words[-1] in (noun, noun + "s", noun + "es"))
     return Phrase(size, color, noun)
 
@@ -212,15 +216,12 @@ def ask(scene: Scene, family: str, rng: np.random.Generator, unanswerable_share:
 def _draft(scene: Scene, family: str, rng: np.random.Generator) -> Query:
     if family == "kind":
         return Query(family, (Phrase(place=pick(PLACES, rng)),))
-    if family == "read":
-        attribute = pick((*SIZES, *COLORS), rng)
-        return Query(family, (_phrase(attribute, family),))
-    if family == "sum":
+    if family in ("read", "sum"):
         size = pick(tuple(SIZES), rng) if rng.random() < 0.3 else None
         color = pick(tuple(COLORS), rng) if rng.random() < 0.3 else None
-        return Query(family, (Phrase(size, color, "digit"),))
+        return Query(family, (Phrase(size, color, "digit"),), pick(_EXTREMES, rng) if family == "read" else None)
     if family == "choice" and rng.random() < 0.5:
-        return Query(family, (Phrase(noun="digit"),), pick(("largest", "smallest"), rng), _options(tuple(COLORS), rng))
+        return Query(family, (Phrase(noun="digit"),), pick(_EXTREMES, rng), _options(tuple(COLORS), rng))
     first = _noun_phrase(scene, rng, with_color=family != "color")
     if family == "choice":
         return Query(family, (first,), None, _options(PLACES, rng))
