@@ -23,7 +23,8 @@ _UNKNOWN = LETTERS[:8]  # the letters of a question whose options stand in its p
 _LETTER_A = re.compile(r"[(\[]?a[)\].:]", re.IGNORECASE)  # no article, which folding would drop
 _CLAUSE = re.compile(r"[,;.] |\bbut\b")
 _DENIED = re.compile(
-    r"(?:^| )(?:not|no|never|cannot|neither|nor|rather than|instead of|than|except|unlike|without|\w+nt)"
+    r"(?:^| )(?:not|no|never|cannot|neither|nor|rather than|instead of|than|except|unlike|without"
+    r"|(?:is|are|was|were|do|does|did|has|have|ca|wo|would|could|should|must)nt)"
     r"(?: (?:be|of|by|in|at|from|to|for|like))* $"
 )
 
