@@ -1,7 +1,8 @@
 """Which letters of options does a passage name, and does it deny them? Knows no texts of options.
 
 A letter is dressed ("(b)", "b)", "Option B") or bare. Bare ones inside a sentence count only as capitals where an
-option can stand: not the article in "A cat", the pronoun "I", the point in "angle B" or the set in "P(A)".
+option can stand: not the article in "A cat", the pronoun "I", the points in "angle B" and "from A to C", the thing in
+"B is 60°", or the set in "P(A)".
 """
 
 from __future__ import annotations
@@ -26,21 +27,24 @@ _ANOTHER = re.compile(
 
 _MENTION = re.compile(
     r"(?<![\w)\]])[(\[\"'](?P<dressed>[A-Za-z])[)\]\"']|\b(?:option|choice|letter)s?:? [\"'(]?(?P<named>[A-Za-z])\b"
-    r"|(?<![\w(])(?P<listed>[A-Za-z])\)|(?<![\w'’\\^_=*+.-])(?P<bare>[A-HJ-Z])(?![\w'’^_=*+]|-\w| ?=|\.\w)",
+    r"|(?<![\w(])(?P<listed>[A-Za-z])\)|(?<![\w'’\\^_=*+.-])(?P<bare>[A-HJ-Z])(?![\w'’^_=*+°#♭♯]|-\w| ?=|\.\w"
+    r"| (?:is|was|equals|measures|has) [-$\\]*[0-9])",
     re.IGNORECASE,
 )
 _BEFORE_BARE = re.compile(
     r"(?:^|[.,:;!?—/&\"'\n-]|(?<!\w)\(|'s"
     r"|\b(?:is|be|are|was|answer|choos(?:e|ing)|chosen?|pick(?:ing)?|select(?:ing)?|prefer|with"
-    r"|so|therefore|thus|hence|and|or|not|nor|neither|either|both|but|than|then|to|only|by|think|say|believe|between"
+    r"|so|therefore|thus|hence|and|or|not|nor|neither|either|both|but|than|then|to|only|by|think|say|believe"
     r"|exclude|eliminate|out|reject|of|for|even|except|if|though|also|just|clearly|definitely|probably|likely|instead"
     r"|maybe|perhaps|possibly|leav(?:es|ing)|means|gives|suggests|indicates|matches)) ?$",
     re.IGNORECASE,
 )
-_AFTER_A = re.compile(
+_AND = re.compile(r"\b(?:and|or|nor) $")
+_AFTER_WORD = re.compile(
     r"$|[.,:;!?)\]/&\"']| ?[-—]| (?:is|was|are|has|shows?|because|since|as|and|or|but|would|will|does|can|cannot|can't"
     r"|must|seems|looks|represents|fits|matches|isn't|doesn't|makes|best|only|being)\b"
 )
+_LINKED = re.compile(r"(?<!\w)[A-HJ-Z][)\]\"']*(?:, ?|,? (?:and|or|nor|to) )[(\[\"']*$")
 _DENIED_BEFORE = re.compile(
     r"\b(?:unlike|rather than|instead of|as opposed to)\b[^,.;]*$"
     r"|\b(?:(?:any|every)thing|all) but (?:option |choice )?[(\"']*$"
@@ -88,7 +92,11 @@ def lead(text: str) -> Lead | None:
 
 def mentions(passage: str, letters: str) -> list[re.Match[str]]:
     """Where a passage mentions one of these letters as an option."""
-    return [match for match in _MENTION.finditer(passage) if named(match) in letters and _is_option(match, passage)]
+    found: list[re.Match[str]] = []
+    for match in _MENTION.finditer(passage):
+        if named(match) in letters and _is_option(match, passage, found[-1].end() if found else 0):
+            found.append(match)
+    return found
 
 
 def named(mention: re.Match[str]) -> str:
@@ -111,12 +119,16 @@ def affirmed(found: Sequence[re.Match[str]], passage: str) -> list[str]:
     return list(dict.fromkeys(letters))
 
 
-def _is_option(match: re.Match[str], passage: str) -> bool:
+def _is_option(match: re.Match[str], passage: str, last_end: int) -> bool:
+    """`last_end` is where the last mention before it ends: in "points A and B" neither letter is an option."""
     if not match["bare"]:
         return True
-    if not match["bare"].isupper() or not _BEFORE_BARE.search(passage[max(0, match.start() - 20) : match.start()]):
+    before = passage[max(0, match.start() - 20) : match.start()]
+    if not match["bare"].isupper() or not _BEFORE_BARE.search(before):
         return False
-    return match["bare"] != "A" or bool(_AFTER_A.match(passage, match.end()))
+    if (linked := _LINKED.search(before)) and last_end <= match.start() - len(linked[0]):
+        return False
+    return not (match["bare"] == "A" or _AND.search(before)) or bool(_AFTER_WORD.match(passage, match.end()))
 
 
 def _between(one: re.Match[str], other: re.Match[str]) -> tuple[int, int]:
