@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from visplay.evaluation.items import LETTERS
 from visplay.evaluation.reading.cues import without_reason
-from visplay.evaluation.reading.letters import affirmed, lead, mentions
+from visplay.evaluation.reading.letters import Lead, affirmed, lead, mentions
 from visplay.evaluation.reading.numbers import NUMBERS, same_number
 from visplay.evaluation.reading.passages import Reader
 from visplay.labels.answers import folded, plain_text
@@ -56,7 +56,8 @@ class _Options:
         told = self._exact(first.tail)
         if first.letter in told:
             return [first.letter]
-        return [first.letter, *told] if first.apart else []
+        stands = first.apart and (not first.denied or self._begins_alike(first))
+        return [first.letter, *told] if stands else []
 
     def phrase(self, passage: str) -> list[str]:
         """The letters of a passage that was announced as the answer."""
@@ -80,6 +81,11 @@ class _Options:
         words = f"a {folded(text[2:])}" if _LETTER_A.match(text) else folded(text)
         named = [letter for letter, option in self._texts.items() if option and option == words]
         return named or self._numbered(NUMBERS.terse(text))
+
+    def _begins_alike(self, first: Lead) -> bool:
+        """Whether what follows the letter begins as the option's text does: "(A) No, ..." may deny nothing."""
+        words, text = folded(first.tail).split(" "), self._texts.get(first.letter, "").split(" ")
+        return words[0] == text[0]
 
     def _told(self, passage: str) -> list[str]:
         """The options whose number the sentence states; else those whose whole text it holds and does not deny."""

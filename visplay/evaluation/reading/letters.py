@@ -50,7 +50,8 @@ _DENIED_BEFORE = re.compile(
     r"|\b(?:(?:any|every)thing|all) but (?:option |choice )?[(\"']*$"
     r"|\b(?:going|tempted) to (?:say|pick|choose) [(\"']*$"
     r"|(?:\b(?:not|never|cannot|neither|nor|no|without|except|excluding|than|eliminat\w+"
-    r"|rul(?:e[sd]?|ing) out|exclud\w+|reject\w*|discard\w*|thought|guess(?:ed)?|considered|wrong(?:ly)?)|n't)"
+    r"|rul(?:e[sd]?|ing) out|exclud\w+|reject\w*|discard\w*|thought|guessed|considered|wrong(?:ly)?"
+    r"|(?:first|initial) (?:guess|thought|idea|impression) (?:was|is))|n't)"
     r"(?: (?:be|the|an?|necessarily|option|choice|answer|letter|with|both|either|match|equal|fit|is|it|of))*"
     r"[ (\[\"':]*$",
     re.IGNORECASE,
@@ -69,11 +70,15 @@ _LIST = re.compile(r"[)\]\"']*(?:,? ?(?:and|or|nor|&) |, ?|/)[(\[\"']*(?:(?:opti
 
 
 class Lead(NamedTuple):
-    """The letter that a passage begins with, and what follows it. `apart`: it is an answer, not the start of a text."""
+    """The letter that a passage begins with, and what follows it.
+
+    `apart`: it is not the start of a text; `denied`: what follows denies it, unless that is the text of the option.
+    """
 
     letter: str
     tail: str
     apart: bool
+    denied: bool
 
 
 def lead(text: str) -> Lead | None:
@@ -85,9 +90,8 @@ def lead(text: str) -> Lead | None:
     after = _AFTER_CAPITAL if match["letter"].isupper() else _AFTER_SMALL
     dressed = (match["close"] and not _VERB.match(tail)) or after.match(tail)
     denied = _DENIED_AFTER.match(tail) or _CROSS.search(tail)
-    return Lead(
-        match["letter"].upper(), tail.strip(" .:)-—"), bool(dressed and not denied and not _ANOTHER.match(tail))
-    )
+    apart = bool(dressed and not _ANOTHER.match(tail))
+    return Lead(match["letter"].upper(), tail.strip(" .:)-—"), apart, bool(denied))
 
 
 def mentions(passage: str, letters: str) -> list[re.Match[str]]:
