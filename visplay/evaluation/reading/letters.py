@@ -65,6 +65,7 @@ _DENIED_AFTER = re.compile(
     r"|:? ?(?:too \w+|wrong|incorrect|false|not?)\b)",
     re.IGNORECASE,
 )
+_ONLY = re.compile(r"(?<!not )\bonly (?:(?:option|choice) )?[(\[\"']*$", re.IGNORECASE)
 _CROSS = re.compile("[❌✗✘✖]")
 _LIST = re.compile(r"[)\]\"']*(?:,? ?(?:and|or|nor|&) |, ?|/)[(\[\"']*(?:(?:option|choice) )?[(\[\"']*", re.IGNORECASE)
 
@@ -109,7 +110,10 @@ def named(mention: re.Match[str]) -> str:
 
 
 def affirmed(found: Sequence[re.Match[str]], passage: str) -> list[str]:
-    """The letters of the mentions that are not denied, each once; a denial reaches over a list: "neither A nor B"."""
+    """The letters of the mentions that are not denied, each once; a denial reaches over a list: "neither A nor B".
+
+    "Only B" is B alone.
+    """
     if _CROSS.search(passage):
         return []
     before = [bool(_DENIED_BEFORE.search(passage[max(0, match.start() - 50) : match.start()])) for match in found]
@@ -119,8 +123,9 @@ def affirmed(found: Sequence[re.Match[str]], passage: str) -> list[str]:
         before[i + 1] |= link and before[i]
     for i, link in reversed(list(enumerate(listed))):
         after[i] |= link and after[i + 1]
-    letters = [named(match) for match, *denied in zip(found, before, after, strict=True) if not any(denied)]
-    return list(dict.fromkeys(letters))
+    left = [match for match, *denied in zip(found, before, after, strict=True) if not any(denied)]
+    alone = [match for match in left if _ONLY.search(passage[max(0, match.start() - 20) : match.start()])]
+    return list(dict.fromkeys(map(named, alone if len(alone) == 1 else left)))
 
 
 def _is_option(match: re.Match[str], passage: str, last_end: int) -> bool:
