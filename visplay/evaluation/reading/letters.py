@@ -24,6 +24,7 @@ _ANOTHER = re.compile(
     r"[)\]\"'.]*(?: ?[,/&+] ?(?:and |or )?| \(?(?:and|or|nor|and/or) (?:maybe |perhaps |possibly )?| )"
     r"(?:option |choice )?[(\[\"']*[A-Z](?![\w'’])(?! +(?!(?:and|or|nor|are)\b)[a-z])|[)\]]?[(\[][A-Za-z][)\]]"
 )
+_AND_ANOTHER = re.compile(r" (?:and|or) (?:(?:option|choice) )?[(\[][A-Za-z][)\]]")
 
 _MENTION = re.compile(
     r"(?<![\w)\]])[(\[\"'](?P<dressed>[A-Za-z])[)\]\"']|\b(?:option|choice|letter)s?:? [\"'(]?(?P<named>[A-Za-z])\b"
@@ -91,7 +92,7 @@ def lead(text: str) -> Lead | None:
     after = _AFTER_CAPITAL if match["letter"].isupper() else _AFTER_SMALL
     dressed = (match["close"] and not _VERB.match(tail)) or after.match(tail)
     denied = _DENIED_AFTER.match(tail) or _CROSS.search(tail)
-    apart = bool(dressed and not _ANOTHER.match(tail))
+    apart = bool(dressed and not _ANOTHER.match(tail) and not _AND_ANOTHER.search(tail))
     return Lead(match["letter"].upper(), tail.strip(" .:)-—"), apart, bool(denied))
 
 
