@@ -162,11 +162,11 @@ def _equal(a: str, b: str) -> bool | None:
 
 def _same_equation(one: Any, other: Any) -> bool:
     """Whether two equations are one times a number the other: y = 2x - 5 and 2x - y - 5 = 0."""
-    from sympy import Eq, simplify
+    from sympy import Eq, cancel
 
-    if not (isinstance(one, Eq) and isinstance(other, Eq)):
+    if not (isinstance(one, Eq) and isinstance(other, Eq) and one.free_symbols == other.free_symbols):
         return False
-    ratio = simplify((one.lhs - one.rhs) / (other.lhs - other.rhs))
+    ratio = cancel((one.lhs - one.rhs) / (other.lhs - other.rhs))
     return bool(ratio.is_number and ratio.is_finite and ratio != 0)
 
 
