@@ -156,8 +156,8 @@ def _golds(answer: str, question_type: str, choices: Sequence[str]) -> tuple[Kin
     if len(bare) == 1 and bare in named:
         return "choice", tuple(dict.fromkeys((bare, answer)))
     several = answer.split()
-    kind: Kind = "choice" if several and all(len(one) == 1 and one in named for one in several) else "text"
-    return kind, tuple(dict.fromkeys((" and ".join(several), answer)))
+    lettered = several and all(len(one) == 1 and one in named for one in several)
+    return "choice" if lettered else "text", tuple(dict.fromkeys((" and ".join(several), answer)))
 
 
 def _quantity(answer: str) -> tuple[Kind, str]:
