@@ -127,7 +127,7 @@ BEARINGS = "Find the true bearing.\nChoice:\nA. 090^\\circ T\nB. 180^\\circ T"
         (BEARINGS, "090^\\circ T", "choice", "A", ("090^\\circ T", "180^\\circ T")),
         ("It is longer.\nChoices:\nA. True\nB. False", "False", "choice", "B", ("True", "False")),
         ("Which hold?\nChoices:\nA:\nB:It rises.\nC:", "B", "choice", "B", ("", "It rises.", "")),
-        ("Choose 2 answers:\nChoices:\nA:1\nB:2\nC:3\nD:4", "C\nD", "text", "C and D", ()),
+        ("Choose 2 answers:\nChoices:\nA:1\nB:2\nC:3\nD:4", "C\nD", "choice", "C and D", ("1", "2", "3", "4")),
         ("Choose.", "C", "choice", "C", ()),
     ],
 )

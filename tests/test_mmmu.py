@@ -8,6 +8,7 @@ from visplay.evaluation.benchmarks import mmmu
 from visplay.evaluation.data import DataError
 from visplay.evaluation.figures import Share
 from visplay.evaluation.items import Item, Judgement, Prediction
+from visplay.evaluation.strict import judge_strictly
 
 BAXTER = {
     "id": "validation_Accounting_1",
@@ -134,6 +135,12 @@ def test_any_of_several_golds_is_right() -> None:
     assert matches("3.4", "24/7", "3.429") is False
 
 
+def test_an_open_gold_may_be_a_letter_in_the_picture() -> None:
+    open_item = item(question_type="open", options="[]", answer="B")
+    assert mmmu.official(open_item, Prediction(open_item.id, "The answer is B")).correct
+    assert judge_strictly("(b)", open_item.golds, open_item.kind, open_item.choices).correct
+
+
 def test_an_empty_open_answer_is_unparsed_and_wrong() -> None:
     found = judgement(" ", Item("q", "", "text", ("x",)))
     assert (found.status, found.answer, found.correct, found.expected) == ("unparsed", None, False, 0.0)
@@ -184,6 +191,7 @@ def test_a_question_that_is_no_text_is_named() -> None:
         ("transverse colon", ("transverse colon",), "text"),
         ("['24', 'many']", ("24", "many"), "text"),
         ("[0, 5)", ("[0, 5)",), "text"),
+        ("B", ("B",), "choice"),
     ],
 )
 def test_open_golds_may_be_lists(question_type: str, answer: Any, golds: tuple[str, ...], kind: str) -> None:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> None:
     from visplay.evaluation.benchmarks import named
     from visplay.evaluation.files import check_folder
-    from visplay.evaluation.predict import items_to_ask
+    from visplay.evaluation.predict import items_to_ask, predict
     from visplay.evaluation.scoring import check_protocol
 
     names = dict.fromkeys(name.strip() for name in chosen.benchmark.split(","))
@@ -46,19 +46,19 @@ def _run(chosen: argparse.Namespace) -> None:
     for benchmark in benchmarks:  # all that could end the last of them, before the first takes hours
         check_protocol(benchmark, chosen.protocol, _judge(chosen, benchmark, chosen.out))
         check_folder(chosen.out / benchmark.NAME, chosen.protocol)
-    for benchmark in benchmarks:
-        items_to_ask(benchmark, model.asking, data[benchmark.NAME], chosen.split)
+    asked = {one.NAME: items_to_ask(one, model.asking, data[one.NAME], chosen.split) for one in benchmarks}
     for benchmark in benchmarks:
         folder = chosen.out / benchmark.NAME
-        predictions = _predicted(chosen, benchmark, model, data[benchmark.NAME], folder)
+        predictions = predict(benchmark, model, folder, asked=asked.pop(benchmark.NAME))
         if predictions:  # another process scores what it is the last to predict
             _report(chosen, benchmark, predictions, data[benchmark.NAME], folder)
 
 
 def _predict(chosen: argparse.Namespace) -> None:
     from visplay.evaluation.benchmarks import named
+    from visplay.evaluation.predict import predict
 
-    predictions = _predicted(chosen, named(chosen.benchmark), _model(chosen), chosen.data, chosen.out)
+    predictions = predict(named(chosen.benchmark), _model(chosen), chosen.out, data=chosen.data, split=chosen.split)
     if predictions:
         print(predictions)
 
@@ -117,12 +117,6 @@ def _prompt(chosen: argparse.Namespace) -> str:
     from visplay.roles.reasoner import PROMPT
 
     return PROMPT
-
-
-def _predicted(chosen: argparse.Namespace, benchmark: Benchmark, model: Model, data: str, folder: Path) -> Path | None:
-    from visplay.evaluation.predict import predict
-
-    return predict(benchmark, model, folder, data=data, split=chosen.split)
 
 
 def _report(chosen: argparse.Namespace, benchmark: Benchmark, predictions: Path, data: str, folder: Path) -> None:

@@ -157,14 +157,23 @@ class ServedModel:
         return Completion(reply.text, reply.truncated)
 
 
-def predict(benchmark: Benchmark, model: Model, folder: Path, *, data: str = "", split: str = "") -> Path | None:
+def predict(
+    benchmark: Benchmark,
+    model: Model,
+    folder: Path,
+    *,
+    data: str = "",
+    split: str = "",
+    asked: Sequence[Illustrated] | None = None,
+) -> Path | None:
     """The file with a prediction for each item; what `folder` has of them already is kept, and not asked again.
 
+    `asked` are the items where `items_to_ask` has read and checked them before; None: they are read here.
     None in all but one of several processes: the last to finish gets the path. Raises VisplayError before the model is
     loaded when data or pictures are missing, or when the folder holds answers to other settings.
     """
     rank, processes = _place()
-    asked = items_to_ask(benchmark, model.asking, data, split)
+    asked = items_to_ask(benchmark, model.asking, data, split) if asked is None else asked
     agree(folder, {"benchmark": benchmark.NAME, "questions": questions_fingerprint(asked), **model.settings})
     if (folder / PREDICTIONS).exists():
         return folder / PREDICTIONS if rank == 0 else None

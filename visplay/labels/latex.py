@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 LIMIT_S = 2.0  # processor seconds for one comparison
 _MEMORY_BYTES = 4 << 30
@@ -151,12 +152,22 @@ def _equal(a: str, b: str) -> bool | None:
     except Exception:  # the parser's own error is a bare Exception
         return False
     try:
-        return all(  # verify takes 3 + 4 = 7 for 7 in one order only
+        return _same_equation(first, second) or all(  # verify takes 3 + 4 = 7 for 7 in one order only
             verify(gold, answer, timeout_seconds=None, raise_on_error=True)
             for gold, answer in ((first, second), (second, first))
         )
     except Exception:  # SymPy raises all kinds; none of them is a verdict
         return None
+
+
+def _same_equation(one: Any, other: Any) -> bool:
+    """Whether two equations are one times a number the other: y = 2x - 5 and 2x - y - 5 = 0."""
+    from sympy import Eq, cancel
+
+    if not (isinstance(one, Eq) and isinstance(other, Eq) and one.free_symbols == other.free_symbols):
+        return False
+    ratio = cancel((one.lhs - one.rhs) / (other.lhs - other.rhs))
+    return bool(ratio.is_number and ratio.is_finite and ratio != 0)
 
 
 _grader = Grader()

@@ -155,7 +155,9 @@ def _golds(answer: str, question_type: str, choices: Sequence[str]) -> tuple[Kin
     bare = letter(choices.index(answer)) if answer in choices else answer.strip(" ()")
     if len(bare) == 1 and bare in named:
         return "choice", tuple(dict.fromkeys((bare, answer)))
-    return "text", tuple(dict.fromkeys((" and ".join(answer.split()), answer)))
+    several = answer.split()
+    lettered = several and all(len(one) == 1 and one in named for one in several)
+    return "choice" if lettered else "text", tuple(dict.fromkeys((" and ".join(several), answer)))
 
 
 def _quantity(answer: str) -> tuple[Kind, str]:

@@ -68,6 +68,7 @@ _CHOICE_PROMPT = "{question}\n{options}\n\nAnswer with the option's letter from 
 _OPEN_PROMPT = "{question}\nAnswer the question using a single word or phrase."
 _DOMAIN_OF = {subject: domain for domain, subjects in DOMAINS.items() for subject in subjects}
 _CUES = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
+_SEEN = LETTERS[:8]  # an open gold that is one of these names something in the picture
 _NUMBERS = (
     re.compile(r"-?\b\d{1,3}(?:,\d{3})+\b"),  # 1,000
     re.compile(r"-?\d+(?:\.\d+)?[eE][+-]?\d+"),  # 1e3
@@ -92,7 +93,7 @@ def images(row: Row) -> list[Any]:
 
 def official(item: Item, prediction: Prediction) -> Judgement:
     """The authors' parse of letters, or their matching of open answers."""
-    if item.kind != "choice":
+    if not item.choices:
         tails = _tails(prediction.response)
         return judged(prediction, " | ".join(tails) or None, _matches(tails, item.golds))
     answer = _chosen(prediction.response, item.choices)
@@ -121,7 +122,8 @@ def _item(row: Row) -> Item:
     groups = {"subject": subject, "domain": _DOMAIN_OF[subject]}
     # Everything else is open: "open" on the hub, "short-answer" in the authors' files.
     if row["question_type"] != "multiple-choice":
-        kind: Kind = "number" if all(map(measures.read, golds)) else "text"
+        lettered = bool(golds) and set(golds) <= set(_SEEN)
+        kind: Kind = "choice" if lettered else "number" if all(map(measures.read, golds)) else "text"
         return Item(row["id"], _OPEN_PROMPT.format(question=question), kind, golds, groups=groups, text=question)
     choices = _choices(row)
     letters = [letter(index) for index in range(len(choices))]

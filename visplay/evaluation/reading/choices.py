@@ -3,6 +3,7 @@
 - A letter comes before a text: where the options are "B" and "A", "A" is the letter.
 - What is denied is not chosen: "not B", "B is wrong", "neither A nor B", "rather than a cat".
 - A letter with the text of another option contradicts itself and chooses both, that is none.
+- "The second option" is a letter too. "<image 2>" among the options is "image 2".
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ from collections.abc import Iterator, Sequence
 
 from visplay.evaluation.items import LETTERS
 from visplay.evaluation.reading.cues import without_reason
-from visplay.evaluation.reading.letters import affirmed, lead, mentions
+from visplay.evaluation.reading.letters import Lead, affirmed, lead, mentions
 from visplay.evaluation.reading.numbers import NUMBERS, same_number
 from visplay.evaluation.reading.passages import Reader
 from visplay.labels.answers import folded, plain_text
 
 _UNKNOWN = LETTERS[:8]  # the letters of a question whose options stand in its picture or text
 
+_IMAGE = re.compile(r"<(image [0-9])>")
+_ORDINAL = re.compile(r"\b(first|second|third|fourth|fifth|last) (?:option|choice)\b", re.IGNORECASE)
+_PLACES = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
 _LETTER_A = re.compile(r"[(\[]?a[)\].:]", re.IGNORECASE)  # no article, which folding would drop
 _CLAUSE = re.compile(r"[,;.] |\bbut\b")
 _DENIED = re.compile(
-    r"(?:^| )(?:not|no|never|cannot|neither|nor|rather than|instead of|than|except|unlike|without|\w+nt)"
+    r"(?:^| )(?:not|no|never|cannot|neither|nor|rather than|instead of|than|except|unlike|without"
+    r"|(?:is|are|was|were|do|does|did|has|have|ca|wo|would|could|should|must)nt)"
     r"(?: (?:be|of|by|in|at|from|to|for|like))* $"
 )
 
@@ -32,7 +37,7 @@ _DENIED = re.compile(
 def choice_reader(choices: tuple[str, ...]) -> Reader:
     """Reads letters of these options; of any from A to H where the options are not known."""
     options = _Options(choices)
-    return Reader(options.terse, options.phrase, options.sentence, last_is_result=True)
+    return Reader(options.terse, options.phrase, options.sentence, options.whole, last_is_result=True)
 
 
 class _Options:
@@ -40,13 +45,23 @@ class _Options:
 
     def __init__(self, choices: Sequence[str]) -> None:
         self._letters = LETTERS[: len(choices)] if choices else _UNKNOWN
-        plain = [plain_text(choice) for choice in choices]
+        plain = [plain_text(_IMAGE.sub(r"\1", choice)) for choice in choices]
+        self._spelled = dict(zip(self._letters, plain, strict=False))
         self._texts = dict(zip(self._letters, map(folded, plain), strict=False))
         self._numbers = dict(zip(self._letters, map(NUMBERS.terse, plain), strict=False))
 
+    def whole(self, passage: str) -> list[str]:
+        """The letter of a response that is an option's text, with its letter or without, whatever marks are in it."""
+        text = plain_text(self._named(passage))
+        if len(text) == 1:
+            return []
+        first = lead(text)
+        both = first is not None and first.letter in self._exact_text(first.tail)
+        return [first.letter] if first and both else self._exact_text(text)
+
     def terse(self, passage: str) -> list[str]:
         """The letter of a passage that is an option's letter or text, or begins with a letter that stands apart."""
-        text = plain_text(passage)
+        text = plain_text(self._named(passage))
         if exact := self._exact(text):
             return exact
         first = lead(text)
@@ -55,15 +70,17 @@ class _Options:
         told = self._exact(first.tail)
         if first.letter in told:
             return [first.letter]
-        return [first.letter, *told] if first.apart else []
+        stands = first.apart and (not first.denied or self._begins_alike(first))
+        return [first.letter, *told] if stands else []
 
     def phrase(self, passage: str) -> list[str]:
         """The letters of a passage that was announced as the answer."""
         short = without_reason(passage)
-        return self.terse(short) or self.sentence(short)
+        return self.terse(short) or self.sentence(short) or affirmed(mentions(passage, self._letters), passage)
 
     def sentence(self, passage: str) -> list[str]:
         """The letters that a sentence mentions and does not deny; else the options whose text or number it states."""
+        passage = self._named(passage)
         found = mentions(passage, self._letters)
         if not found:
             return self._told(passage)
@@ -76,9 +93,26 @@ class _Options:
         """The options that are this text and nothing else; the letter itself for a bare letter."""
         if len(text) == 1 and text.upper() in self._letters:
             return [text.upper()]
+        return self._exact_text(text) or self._numbered(NUMBERS.terse(text))
+
+    def _exact_text(self, text: str) -> list[str]:
+        if spelled := [letter for letter, option in self._spelled.items() if option and option == text]:
+            return spelled  # "XAXa" is not "XAXA", though they are when folded
         words = f"a {folded(text[2:])}" if _LETTER_A.match(text) else folded(text)
-        named = [letter for letter, option in self._texts.items() if option and option == words]
-        return named or self._numbered(NUMBERS.terse(text))
+        return [letter for letter, option in self._texts.items() if option and option == words]
+
+    def _named(self, passage: str) -> str:
+        """The passage with letters for "the second option", and without the brackets of "<image 2>"."""
+        return _ORDINAL.sub(self._lettered, _IMAGE.sub(r"\1", passage))
+
+    def _lettered(self, ordinal: re.Match[str]) -> str:
+        place = _PLACES[ordinal[1].lower()]
+        return f"option {self._letters[place]}" if place < len(self._texts) else ordinal[0]
+
+    def _begins_alike(self, first: Lead) -> bool:
+        """Whether what follows the letter begins as the option's text does: "(A) No, ..." may deny nothing."""
+        words, text = folded(first.tail).split(" "), self._texts.get(first.letter, "").split(" ")
+        return words[0] == text[0]
 
     def _told(self, passage: str) -> list[str]:
         """The options whose number the sentence states; else those whose whole text it holds and does not deny."""

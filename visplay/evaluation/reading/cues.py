@@ -20,13 +20,17 @@ _CHOOSE = (
     r"\b(?:I|we|let's|I'd|I'll|we'll|but|so|to)(?: (?:would|will|must|should|can|therefore|thus|hence|have to))*"
     r" (?:choose|pick|select|go with|go for|opt for|answer|conclude)\b(?: that)?"
 )
+_LIKELY = (
+    r"\b(?:most (?:likely|probable|appropriate|suitable|accurate)(?: [\w'’/-]+){1,15}? (?:is|are)"
+    r"|correct(?: [\w'’/-]+){1,3}? is|most likely (?:to be|due to|caused by|associated with))\b"
+)
 _FOREIGN = (
     r"\b(?:respuesta|réponse|risposta|resposta|antwort)(?: (?:correcta|correcte|corretta|correta|finale?))?"
     r"(?: (?:es|est|è|é|ist|lautet)\b| ?:)(?: (?:la|a|o|il|die|der)\b)?"
     r"(?: (?:letra|lettre|lettera|opción|opção|option)\b)?"
     r"|(?:答案|故选|选项?)(?:是|为|选)?"
 )
-_BEFORE_ANSWER = re.compile(rf"(?:{_ANSWER}|{_CHOOSE}|{_FOREIGN})[\s:=\"'`>]*(?:that\b)? ?", re.IGNORECASE)
+_BEFORE_ANSWER = re.compile(rf"(?:{_ANSWER}|{_CHOOSE}|{_LIKELY}|{_FOREIGN})[\s:=\"'`>]*(?:that\b)? ?", re.IGNORECASE)
 _AFTER_ANSWER = re.compile(
     r" (?:is|are|must be|would be|should be) (?:(?:the|our|my|therefore|thus|clearly|indeed|most|only|then) )*"
     r"(?:(?:final|correct|right|better|best|suitable|appropriate|accurate) (?:answers?|options?|choices?|one)"

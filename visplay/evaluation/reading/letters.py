@@ -1,7 +1,8 @@
 """Which letters of options does a passage name, and does it deny them? Knows no texts of options.
 
 A letter is dressed ("(b)", "b)", "Option B") or bare. Bare ones inside a sentence count only as capitals where an
-option can stand: not the article in "A cat", the pronoun "I", the point in "angle B" or the set in "P(A)".
+option can stand: not the article in "A cat", the pronoun "I", the points in "angle B" and "from A to C", the thing in
+"B is 60°", or the set in "P(A)".
 """
 
 from __future__ import annotations
@@ -23,30 +24,35 @@ _ANOTHER = re.compile(
     r"[)\]\"'.]*(?: ?[,/&+] ?(?:and |or )?| \(?(?:and|or|nor|and/or) (?:maybe |perhaps |possibly )?| )"
     r"(?:option |choice )?[(\[\"']*[A-Z](?![\w'’])(?! +(?!(?:and|or|nor|are)\b)[a-z])|[)\]]?[(\[][A-Za-z][)\]]"
 )
+_AND_ANOTHER = re.compile(r" (?:and|or) (?:(?:option|choice) )?[(\[][A-Za-z][)\]]")
 
 _MENTION = re.compile(
     r"(?<![\w)\]])[(\[\"'](?P<dressed>[A-Za-z])[)\]\"']|\b(?:option|choice|letter)s?:? [\"'(]?(?P<named>[A-Za-z])\b"
-    r"|(?<![\w(])(?P<listed>[A-Za-z])\)|(?<![\w'’\\^_=*+.-])(?P<bare>[A-HJ-Z])(?![\w'’^_=*+]|-\w| ?=|\.\w)",
+    r"|(?<![\w(])(?P<listed>[A-Za-z])\)|(?<![\w'’\\^_=*+.-])(?P<bare>[A-HJ-Z])(?![\w'’^_=*+°#♭♯]|-\w| ?=|\.\w"
+    r"| (?:is|was|equals|measures|has) [-$\\]*[0-9])",
     re.IGNORECASE,
 )
 _BEFORE_BARE = re.compile(
     r"(?:^|[.,:;!?—/&\"'\n-]|(?<!\w)\(|'s"
     r"|\b(?:is|be|are|was|answer|choos(?:e|ing)|chosen?|pick(?:ing)?|select(?:ing)?|prefer|with"
-    r"|so|therefore|thus|hence|and|or|not|nor|neither|either|both|but|than|then|to|only|by|think|say|believe|between"
+    r"|so|therefore|thus|hence|and|or|not|nor|neither|either|both|but|than|then|to|only|by|think|say|believe"
     r"|exclude|eliminate|out|reject|of|for|even|except|if|though|also|just|clearly|definitely|probably|likely|instead"
     r"|maybe|perhaps|possibly|leav(?:es|ing)|means|gives|suggests|indicates|matches)) ?$",
     re.IGNORECASE,
 )
-_AFTER_A = re.compile(
+_AND = re.compile(r"\b(?:and|or|nor) $")
+_AFTER_WORD = re.compile(
     r"$|[.,:;!?)\]/&\"']| ?[-—]| (?:is|was|are|has|shows?|because|since|as|and|or|but|would|will|does|can|cannot|can't"
     r"|must|seems|looks|represents|fits|matches|isn't|doesn't|makes|best|only|being)\b"
 )
+_LINKED = re.compile(r"(?<!\w)[A-HJ-Z][)\]\"']*(?:, ?|,? (?:and|or|nor|to) )[(\[\"']*$")
 _DENIED_BEFORE = re.compile(
     r"\b(?:unlike|rather than|instead of|as opposed to)\b[^,.;]*$"
     r"|\b(?:(?:any|every)thing|all) but (?:option |choice )?[(\"']*$"
     r"|\b(?:going|tempted) to (?:say|pick|choose) [(\"']*$"
     r"|(?:\b(?:not|never|cannot|neither|nor|no|without|except|excluding|than|eliminat\w+"
-    r"|rul(?:e[sd]?|ing) out|exclud\w+|reject\w*|discard\w*|thought|guess(?:ed)?|considered|wrong(?:ly)?)|n't)"
+    r"|rul(?:e[sd]?|ing) out|exclud\w+|reject\w*|discard\w*|thought|guessed|considered|wrong(?:ly)?"
+    r"|(?:first|initial) (?:guess|thought|idea|impression) (?:was|is))|n't)"
     r"(?: (?:be|the|an?|necessarily|option|choice|answer|letter|with|both|either|match|equal|fit|is|it|of))*"
     r"[ (\[\"':]*$",
     re.IGNORECASE,
@@ -60,16 +66,21 @@ _DENIED_AFTER = re.compile(
     r"|:? ?(?:too \w+|wrong|incorrect|false|not?)\b)",
     re.IGNORECASE,
 )
+_ONLY = re.compile(r"(?<!not )\bonly (?:(?:option|choice) )?[(\[\"']*$", re.IGNORECASE)
 _CROSS = re.compile("[❌✗✘✖]")
 _LIST = re.compile(r"[)\]\"']*(?:,? ?(?:and|or|nor|&) |, ?|/)[(\[\"']*(?:(?:option|choice) )?[(\[\"']*", re.IGNORECASE)
 
 
 class Lead(NamedTuple):
-    """The letter that a passage begins with, and what follows it. `apart`: it is an answer, not the start of a text."""
+    """The letter that a passage begins with, and what follows it.
+
+    `apart`: it is not the start of a text; `denied`: what follows denies it, unless that is the text of the option.
+    """
 
     letter: str
     tail: str
     apart: bool
+    denied: bool
 
 
 def lead(text: str) -> Lead | None:
@@ -81,14 +92,17 @@ def lead(text: str) -> Lead | None:
     after = _AFTER_CAPITAL if match["letter"].isupper() else _AFTER_SMALL
     dressed = (match["close"] and not _VERB.match(tail)) or after.match(tail)
     denied = _DENIED_AFTER.match(tail) or _CROSS.search(tail)
-    return Lead(
-        match["letter"].upper(), tail.strip(" .:)-—"), bool(dressed and not denied and not _ANOTHER.match(tail))
-    )
+    apart = bool(dressed and not _ANOTHER.match(tail) and not _AND_ANOTHER.search(tail))
+    return Lead(match["letter"].upper(), tail.strip(" .:)-—"), apart, bool(denied))
 
 
 def mentions(passage: str, letters: str) -> list[re.Match[str]]:
     """Where a passage mentions one of these letters as an option."""
-    return [match for match in _MENTION.finditer(passage) if named(match) in letters and _is_option(match, passage)]
+    found: list[re.Match[str]] = []
+    for match in _MENTION.finditer(passage):
+        if named(match) in letters and _is_option(match, passage, found[-1].end() if found else 0):
+            found.append(match)
+    return found
 
 
 def named(mention: re.Match[str]) -> str:
@@ -97,7 +111,10 @@ def named(mention: re.Match[str]) -> str:
 
 
 def affirmed(found: Sequence[re.Match[str]], passage: str) -> list[str]:
-    """The letters of the mentions that are not denied, each once; a denial reaches over a list: "neither A nor B"."""
+    """The letters of the mentions that are not denied, each once; a denial reaches over a list: "neither A nor B".
+
+    "Only B" is B alone.
+    """
     if _CROSS.search(passage):
         return []
     before = [bool(_DENIED_BEFORE.search(passage[max(0, match.start() - 50) : match.start()])) for match in found]
@@ -107,16 +124,21 @@ def affirmed(found: Sequence[re.Match[str]], passage: str) -> list[str]:
         before[i + 1] |= link and before[i]
     for i, link in reversed(list(enumerate(listed))):
         after[i] |= link and after[i + 1]
-    letters = [named(match) for match, *denied in zip(found, before, after, strict=True) if not any(denied)]
-    return list(dict.fromkeys(letters))
+    left = [match for match, *denied in zip(found, before, after, strict=True) if not any(denied)]
+    alone = [match for match in left if _ONLY.search(passage[max(0, match.start() - 20) : match.start()])]
+    return list(dict.fromkeys(map(named, alone if len(alone) == 1 else left)))
 
 
-def _is_option(match: re.Match[str], passage: str) -> bool:
+def _is_option(match: re.Match[str], passage: str, last_end: int) -> bool:
+    """`last_end` is where the last mention before it ends: in "points A and B" neither letter is an option."""
     if not match["bare"]:
         return True
-    if not match["bare"].isupper() or not _BEFORE_BARE.search(passage[max(0, match.start() - 20) : match.start()]):
+    before = passage[max(0, match.start() - 20) : match.start()]
+    if not match["bare"].isupper() or not _BEFORE_BARE.search(before):
         return False
-    return match["bare"] != "A" or bool(_AFTER_A.match(passage, match.end()))
+    if (linked := _LINKED.search(before)) and last_end <= match.start() - len(linked[0]):
+        return False
+    return not (match["bare"] == "A" or _AND.search(before)) or bool(_AFTER_WORD.match(passage, match.end()))
 
 
 def _between(one: re.Match[str], other: re.Match[str]) -> tuple[int, int]:

@@ -62,7 +62,7 @@ _TOKEN = re.compile(
 )
 _JOINED = re.compile(r" ?(?:-|,|/|–|(?:[a-z]+ ){0,2}[a-z]*,? ?\b(?:or|and|to|nor)\b) ?", re.IGNORECASE)
 _VERB = re.compile(
-    r"\b(?:is|are|was|were|equals?|equal to|be|measures|gives|giving|makes|making|yields|has|have|costs?|reads?|shows"
+    r"\b(?:is|are|was|were|equals?|equal to|be|measures|gives|giving|makes?|making|yields|has|have|costs?|reads?|shows"
     r"|(?:total|sum) of|(?:up|comes?|amounts?|sums?|leads?) to|count(?:ed)?|get|find|reach(?:ed|es)"
     r"|(?:rose|rises|grew|grows|fell|falls|dropped|drops|(?:in|de)creased?s?) to)\b",
     re.IGNORECASE,

@@ -36,6 +36,7 @@ class Reader:
     terse: Read  # a passage that is nothing but the answer, or begins with it
     phrase: Read  # a passage that was announced as the answer
     sentence: Read  # a sentence that may or may not be about the answer
+    whole: Read = lambda passage: ()  # a whole response that is nothing but the answer, in one sentence or several
     last_is_result: bool = False
 
 
@@ -56,6 +57,7 @@ def _readings(response: str, reader: Reader) -> Iterator[Reading]:
         yield [undressed(inside).strip()], reader.phrase
         return
     text = spoken(response)
+    yield [text], reader.whole
     if later := corrected(text):
         if (anew := retracted(later)) is not None:
             text = anew

@@ -27,14 +27,14 @@ _NO_ANSWER = re.compile(
 )
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|shows?|depicts?|represents?|displays|called|named|says|reads|known as)\b"
-    r"|(?<=\b(?:it|at))'s\b",
+    r"|(?<=\b(?:it|at))'s\b|\b(?:painted|written|made|built|created|designed|drawn|composed|invented) by\b",
     re.IGNORECASE,
 )
 _ELABORATES = re.compile(r"(?:it|they|this|these|he|she|its|their)\b", re.IGNORECASE)
 _BEFORE = re.compile(
     r"(?:(?:at|in|on|by|from|about|approximately|likely|probably|most likely"
     r"|(?:an? )?(?:example|type|kind|form|case|picture|photo|image) of"
-    r"|(?:hold|wear|carry|us|eat|drink|rid|play|read|driv)ing(?= (?:an?|the) ))(?: |$))+",
+    r"|playing|(?:hold|wear|carry|us|eat|drink|rid|read|driv)ing(?= (?:an?|the) ))(?: |$))+",
     re.IGNORECASE,
 )
 _ITEMS = re.compile(r"[^,]+(?:, [^,]+)*,? (?:and|or) [^,]+")
@@ -44,7 +44,7 @@ _PLACE = re.compile(r".* ((?:[(\[]|\\\{)[^()\[\]]*,[^()\[\]]*(?:[)\]]|\\\}))")  
 _ADDED = re.compile(
     r"(?<=\w)[\"”]|,(?![^()\[\]]*[)\]])|;| \(| - "
     r"| (?:that|who|whose|located|shown|seen|visible|depicted|because|since)\b"
-    r"| of (?:the|this) (?:image|picture|photo|figure|diagram|chart|graph|map)\b"
+    r"| in colou?r\b| of (?:the|this) (?:image|picture|photo|figure|diagram|chart|graph|map)\b"
     r"| (?:in|on|at|from|near|under|behind|inside|with|by) (?:(?:the|an?|this|his|her|its|their)\b|(?-i:[A-Z]))"
     r"| (?!during)\w+ing (?:on|in|at|a|the|an|by|with|to|over|under|near)\b",
     re.IGNORECASE,
@@ -58,11 +58,14 @@ def same_phrase(answer: str, gold: str) -> bool:
 
 
 def _same(one: str, other: str) -> bool:
+    first, second = mathematical(one), mathematical(other)
+    formulas = is_formula(first) and is_formula(second)
+    if formulas and same_formula(first, second):
+        return True
     if (numbers := NUMBERS.terse(one)) and NUMBERS.terse(other):
         return same_number(numbers[0], other)
-    first, second = mathematical(one), mathematical(other)
-    if is_formula(first) and is_formula(second):  # folding drops signs that matter in a formula
-        return same_formula(first, second)
+    if formulas:  # folding drops signs that matter in a formula
+        return False
     return folded(one) == folded(other) or _BLANK.sub("", one.casefold()) == _BLANK.sub("", other.casefold())
 
 

@@ -27,8 +27,9 @@ _WORD = re.compile(r"\b(?:(?P<yes>yes|yeah|yep)|(?P<no>no|nope))\b")
 _APART = re.compile(rf"(?:^|[^\w\s] ?|\b(?:is|be|say|says) ){_WORD.pattern}(?=$|[.,;:!\"'])")
 _VERDICT = re.compile(
     r"(?:\b(?:is|are|be|seems)|'s|^)(?P<not>n't| not|^not|)(?: \w+ly)? "
-    r"(?:(?P<true>true|correct|right|accurate)|false|incorrect|wrong|inaccurate|untrue)\b"
+    r"(?:(?P<true>true|correct|right|accurate|the case)|false|incorrect|wrong|inaccurate|untrue)\b"
 )
+_SO = re.compile(r"(?P<not>n't |\bnot )?(?:think|believe|appear|seem)s? so\b")
 _DOUBT = re.compile(r"\b(?:I|we) (?:really )?doubt\b", re.IGNORECASE)
 _ABSENT = re.compile(r"\bthere (?:is|are)(?:n't| not) (?!enough|sufficient|any (?:way|information))")
 
@@ -49,6 +50,7 @@ def _said(passage: str) -> list[str]:
         return ["no"]
     words = list(_APART.finditer(text)) or list(_WORD.finditer(text))
     verdicts = [bool(verdict["true"]) is not bool(verdict["not"]) for verdict in _VERDICT.finditer(text)]
+    verdicts += [not so["not"] for so in _SO.finditer(text)]
     return ["yes" if said else "no" for said in dict.fromkeys([bool(word["yes"]) for word in words] or verdicts)]
 
 
