@@ -155,8 +155,11 @@ def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> 
     asking = Asking(settings.max_new_tokens, settings.batch, recipe.pool.max_tokens, prompt)
 
     def work(folder: Path) -> None:
-        found = evaluate(LocalModel(str(_found(run, judged)), asking, name=judged), settings, folder, base)
+        model = LocalModel(str(_found(run, judged)), asking, name=judged)
+        found = evaluate(model, settings, folder, base, run.processes)
         rows = [{"name": name, **dataclasses.asdict(scores)} for name, scores in found.items()]
+        if run.processes.rank:
+            return
         write_jsonl(folder / "benchmarks.jsonl", rows)
         summarise(folder, {row["name"]: {name: row[name] for name in ("overall", "n", "unparsed")} for row in rows})
 
@@ -232,4 +235,4 @@ def _identity(run: Run, checkpoint: str) -> str:
 
 
 def _sampler(run: Run, recipe: Recipe, checkpoint: str) -> Sampler:
-    return Sampler(_found(run, checkpoint), recipe.pool, recipe.sampling)
+    return Sampler(_found(run, checkpoint), recipe.pool, recipe.sampling, run.processes)

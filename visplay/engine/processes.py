@@ -59,17 +59,20 @@ class Connected:
     def __init__(self, deadline_s: int) -> None:
         self.rank, self.count = dist.get_rank(), dist.get_world_size()
         self._deadline_s = deadline_s
+        # What is said between stages needs no GPU.
+        timeout = timedelta(seconds=deadline_s)
+        self._group = dist.new_group(backend="gloo", timeout=timeout) if torch.cuda.is_available() else None
 
     def broadcast(self, value: T) -> T:
         box = [value]
         with self._deadline():
-            dist.broadcast_object_list(box, src=0)
+            dist.broadcast_object_list(box, src=0, group=self._group)
         return box[0]
 
     def gather(self, value: T) -> list[T]:
         values: list[T] = [value] * self.count
         with self._deadline():
-            dist.all_gather_object(values, value)
+            dist.all_gather_object(values, value, group=self._group)
         return values
 
     @contextmanager
@@ -88,8 +91,7 @@ def _meet(deadline_s: int) -> None:
     timeout = timedelta(seconds=deadline_s)
     if torch.cuda.is_available():
         torch.cuda.set_device(models.own_device())
-    # What is said between stages needs no GPU.
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
     if "RANK" in os.environ:
         dist.init_process_group(backend, timeout=timeout)
         return

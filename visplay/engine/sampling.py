@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
@@ -29,6 +29,9 @@ from transformers import (
 from visplay.engine import models
 from visplay.engine.prompts import Request, encode, length
 from visplay.recipe import PoolSettings, SamplingSettings
+from visplay.runs.processes import ALONE, Processes
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,17 @@ class Drawing:
 class Sampler:
     """A model that answers requests; it never trains."""
 
-    def __init__(self, model: str | Path | PreTrainedModel, pool: PoolSettings, settings: SamplingSettings) -> None:
+    def __init__(
+        self,
+        model: str | Path | PreTrainedModel,
+        pool: PoolSettings,
+        settings: SamplingSettings,
+        processes: Processes = ALONE,
+    ) -> None:
         """`model` is a folder, a hub id, or a loaded model, whose processor is then read from where it came from.
 
         Images must come already resized by `visplay.images` with the same `pool` limits; they are not resized again.
+        `processes` share the work of each call, which all of them must make.
         """
         if settings.engine != "transformers":
             raise models.ModelError(f"sampling.engine {settings.engine!r} is not available; use transformers")
@@ -92,6 +102,7 @@ class Sampler:
         source = self.model.config.name_or_path
         self.processor = models.load_processor(source, pool.min_tokens, pool.max_tokens)
         self.settings = settings
+        self.processes = processes
 
     def sample(
         self,
@@ -123,16 +134,20 @@ class Sampler:
             not_first=self.processor.tokenizer(not_next).input_ids[:1],
             top_p=self.settings.top_p if top_p is None else top_p,
         )
-        answers: list[list[Completion]] = [[] for _ in requests]
-        with tqdm(total=len(requests), desc=progress, unit="prompt", disable=None if progress else True) as bar:
-            for number, batch in enumerate(self._batches(requests, n)):
+        answers: dict[int, list[Completion]] = {}
+        rank, count = self.processes.rank, self.processes.count
+        mine = list(enumerate(self._batches(requests, n)))[rank::count]  # cut and seeded however many processes share
+        total, hidden = sum(len(batch) for _, batch in mine), rank > 0 or not progress
+        with tqdm(total=total, desc=progress, unit="prompt", disable=hidden or None) as bar:
+            for number, batch in mine:
                 chosen = [requests[i] for i in batch]
-                with _own_randomness(f"{seed}/{number}", self.model.device):
+                with own_randomness(f"{seed}/{number}", self.model.device):
                     written = self._complete(chosen, n, drawing, begin)
                 for position, index in enumerate(batch):
                     answers[index] = written[position * n : (position + 1) * n]
                 bar.update(len(batch))
-        return answers
+        found = {index: drawn for part in self.processes.gather(answers) for index, drawn in part.items()}
+        return [found[index] for index in range(len(requests))]
 
     def _complete(self, requests: Sequence[Request], n: int, drawing: Drawing, begin: str) -> list[Completion]:
         inputs = encode(self.processor, requests, begin)
@@ -184,18 +199,27 @@ def generate(
             positions = positions + 1
 
 
-def chunks(requests: Sequence[Request], batch: int) -> Iterator[tuple[list[Request], list[int]]]:
-    """Distinct requests and how often each stands there in a row; at most `batch` at a time, or one request."""
-    chunk: list[Request] = []
+def chunks(asked: Sequence[T], batch: int) -> Iterator[tuple[list[T], list[int]]]:
+    """What is asked, and how often it stands there in a row; at most `batch` at a time, or one."""
+    chunk: list[T] = []
     copies: list[int] = []
-    for _, group in groupby(requests, key=lambda request: (id(request[0]), request[1])):
-        same = list(group)
-        if chunk and sum(copies) + len(same) > batch:
+    for one, group in groupby(asked):
+        count = len(list(group))
+        if chunk and sum(copies) + count > batch:
             yield chunk, copies
             chunk, copies = [], []
-        chunk.append(same[0])
-        copies.append(len(same))
+        chunk.append(one)
+        copies.append(count)
     yield chunk, copies
+
+
+@contextmanager
+def own_randomness(seed: str, where: torch.device) -> Iterator[None]:
+    """Torch's global generator, which transformers draws from, seeded from a text and put back afterwards."""
+    devices: list[Any] = [where] if where.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(random.Random(seed).getrandbits(63))
+        yield
 
 
 def _text_positions(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -213,12 +237,3 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
-
-
-@contextmanager
-def _own_randomness(seed: str, where: torch.device) -> Iterator[None]:
-    """Torch's global generator, which transformers draws from, seeded from a text and put back afterwards."""
-    devices: list[Any] = [where] if where.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(random.Random(seed).getrandbits(63))
-        yield

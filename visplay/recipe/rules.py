@@ -5,8 +5,11 @@ Works on dotted keys and plain values, so it knows nothing of the schema and can
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from visplay.recipe import batches, grpo_keys
@@ -94,6 +97,7 @@ def problems(values: Values, world_size: int) -> list[str]:
         _prompt,
         _distance,
         _benchmarks,
+        _deepspeed,
     )
     found = [problem for check in checks for problem in check(values)]
     found += grpo_keys.problems({key[5:]: value for key, value in values.items() if key.startswith("grpo.")})
@@ -169,6 +173,22 @@ def _benchmarks(values: Values) -> list[str]:
     if named and isinstance(tokens, int) and tokens < BENCHMARK_TOKENS:
         found.append(f"pool.max_tokens: {tokens} is too small for benchmarks; use {BENCHMARK_TOKENS} or more")
     return found
+
+
+def _deepspeed(values: Values) -> list[str]:
+    """A file of DeepSpeed's is read before anything else is; what stands in it is left to DeepSpeed."""
+    named = values.get("grpo.deepspeed")
+    if named is None:
+        return []
+    if importlib.util.find_spec("deepspeed") is None:
+        return ["grpo.deepspeed: DeepSpeed is not installed; pip install -c constraints.txt -e .[deepspeed]"]
+    if isinstance(named, Mapping):
+        return []
+    try:
+        json.loads(Path(str(named)).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return [f"grpo.deepspeed: {named} is no JSON file ({error}); name one such as recipes/deepspeed/zero2.json"]
+    return []
 
 
 def _batches(values: Values, world_size: int) -> list[str]:

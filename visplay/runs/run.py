@@ -33,6 +33,7 @@ from visplay.runs.stopping import Stopped
 logger = logging.getLogger(__name__)
 
 STEPS = "steps"  # where a resumable stage keeps its step checkpoints; no part of the result
+_MACHINE = ("deepspeed", "per_device_train_batch_size", "ddp_timeout", "ds3_gather_for_generation")  # of `grpo`
 
 
 class Run:
@@ -49,7 +50,8 @@ class Run:
         """Start a run or go on with it.
 
         Raises RunError when the directory holds something else, is in use by a live process, or holds results made with
-        another recipe; more `iterations` than before is allowed and stored.
+        another recipe. More `iterations` than before and another machine, as far as it is set in `grpo`, are allowed and
+        stored.
         """
         run = cls(Path(directory), processes)
         agree(processes, "the recipe", to_yaml(recipe))
@@ -107,9 +109,7 @@ class Run:
         self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
         return result
 
-    def _make(
-        self, result: Path, work: Callable[[Path], object], inputs: Inputs, resumable: bool, alone: bool
-    ) -> None:
+    def _make(self, result: Path, work: Callable[[Path], object], inputs: Inputs, resumable: bool, alone: bool) -> None:
         partial = self.directory / "partial" / f"{result.parent.name}_{result.name}"
         if not lead(self.processes, lambda: self._is_sealed(partial, inputs, resumable)):
             if self.processes.rank == 0 or resumable:
@@ -205,11 +205,10 @@ class Run:
             self._forget_attempts()  # so that a mistyped setting is put right in place
         elif path.exists():
             try:
-                stored = load_recipe(path)
+                stored = load_recipe(path, ["grpo.deepspeed=null"])  # what it names need not be here any more
             except RecipeError as error:
                 raise RunError(f"{path} does not fit this version of visplay:\n{error}") from error
-            longer = dataclasses.replace(stored, iterations=max(stored.iterations, recipe.iterations))
-            changes = difference(longer, recipe)
+            changes = difference(_with_what_may_change(stored, recipe), recipe)
             if changes:
                 lines = "\n".join(f"  {line}" for line in changes)
                 raise RunError(f"{self.directory} was made with another recipe:\n{lines}\nchoose another directory")
@@ -226,6 +225,14 @@ class Run:
 
     def _write(self, path: Path, text: str) -> None:
         results.write_whole(path, text, self.directory / "partial" / f"{path.name}.tmp")
+
+
+def _with_what_may_change(stored: Recipe, recipe: Recipe) -> Recipe:
+    """The stored recipe with what the new one may set otherwise: more iterations, and how a step lies on the machine."""
+    laid_out = {name: recipe.grpo[name] for name in _MACHINE if name in recipe.grpo}
+    method = {name: value for name, value in stored.grpo.items() if name not in _MACHINE}
+    iterations = max(stored.iterations, recipe.iterations)
+    return dataclasses.replace(stored, iterations=iterations, grpo=method | laid_out)
 
 
 def _beside(path: Path, ending: str) -> Path:
