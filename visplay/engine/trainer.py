@@ -53,6 +53,7 @@ class Trainer(GRPOTrainer):
             models.freeze_vision(model)
         self._opened: dict[int, dict[str, Any]] = {}
         self._turn: list[int] = []  # the row of each completion that is this process's own
+        self._later: torch.Tensor | None = None  # the generator's state after a part with new completions
         self._as_loaded = copy.deepcopy((model.config, model.generation_config))
         prompts = config.max_steps * config.generation_batch_size // config.num_generations
         super().__init__(
@@ -80,7 +81,11 @@ class Trainer(GRPOTrainer):
     ) -> torch.Tensor:
         """One part of a step; `inputs` holds the positions of all completions that are generated together."""
         examples = self.examples([item["position"] for item in inputs])
-        return super().training_step(model, examples, num_items_in_batch)
+        loss = super().training_step(model, examples, num_items_in_batch)
+        if self._later is not None:
+            torch.set_rng_state(self._later)
+            self._later = None
+        return loss
 
     def examples(self, positions: Sequence[int]) -> list[dict[str, Any]]:
         """Rows in the shape that TRL reads. An image is opened once, and let go when other rows have their turn."""
@@ -152,6 +157,8 @@ class Trainer(GRPOTrainer):
                         written.append((number, self._complete(model, *chunk)))
         whole = [pair for _, pairs in sorted(gather_object(written)) for pair in pairs]
         mine = whole[place * len(prompts) : (place + 1) * len(prompts)]
+        if count > 1:
+            self._later = _after_shuffling(len(whole))
         return {"prompt_ids": [ids for ids, _ in mine], "completion_ids": [ids for _, ids in mine], "logprobs": None}
 
     def _complete(
@@ -178,3 +185,10 @@ class Trainer(GRPOTrainer):
     def _partitioned(self) -> bool:
         plugin = self.args.deepspeed_plugin
         return plugin is not None and plugin.zero_stage == 3
+
+
+def _after_shuffling(completions: int) -> torch.Tensor:
+    """The state in which TRL leaves torch's generator in one process; with several, each shuffles its own share only."""
+    with torch.random.fork_rng(devices=[]):
+        torch.randperm(completions)
+        return torch.get_rng_state()
