@@ -188,7 +188,7 @@ class Trainer(GRPOTrainer):
 
 
 def _after_shuffling(completions: int) -> torch.Tensor:
-    """The state in which TRL leaves torch's generator in one process; with several, each shuffles its own share only."""
+    """The state in which TRL leaves torch's generator in one process; of several, each shuffles its own share only."""
     with torch.random.fork_rng(devices=[]):
         torch.randperm(completions)
         return torch.get_rng_state()

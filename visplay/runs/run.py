@@ -50,7 +50,7 @@ class Run:
         """Start a run or go on with it.
 
         Raises RunError when the directory holds something else, is in use by a live process, or holds results made with
-        another recipe. More `iterations` than before and another machine, as far as it is set in `grpo`, are allowed and
+        another recipe. More `iterations` than before, and another machine as far as `grpo` sets it, are allowed and
         stored.
         """
         run = cls(Path(directory), processes)
@@ -228,7 +228,7 @@ class Run:
 
 
 def _with_what_may_change(stored: Recipe, recipe: Recipe) -> Recipe:
-    """The stored recipe with what the new one may set otherwise: more iterations, and how a step lies on the machine."""
+    """The stored recipe with what the new one may set otherwise: more iterations, and how a step is laid out."""
     laid_out = {name: recipe.grpo[name] for name in _MACHINE if name in recipe.grpo}
     method = {name: value for name, value in stored.grpo.items() if name not in _MACHINE}
     iterations = max(stored.iterations, recipe.iterations)
