@@ -157,13 +157,22 @@ class ServedModel:
         return Completion(reply.text, reply.truncated)
 
 
-def predict(benchmark: Benchmark, model: Model, folder: Path, *, data: str = "", split: str = "") -> Path | None:
+def predict(
+    benchmark: Benchmark,
+    model: Model,
+    folder: Path,
+    *,
+    data: str = "",
+    split: str = "",
+    place: tuple[int, int] | None = None,
+) -> Path | None:
     """The file with a prediction for each item; what `folder` has of them already is kept, and not asked again.
 
-    None in all but one of several processes: the last to finish gets the path. Raises VisplayError before the model is
+    `place` is the number of this process and how many there are, None: as its launcher tells. The answer is None in all
+    but one of several processes: the last to finish gets the path. Raises VisplayError before the model is
     loaded when data or pictures are missing, or when the folder holds answers to other settings.
     """
-    rank, processes = _place()
+    rank, processes = place or _place()
     asked = items_to_ask(benchmark, model.asking, data, split)
     agree(folder, {"benchmark": benchmark.NAME, "questions": questions_fingerprint(asked), **model.settings})
     if (folder / PREDICTIONS).exists():
