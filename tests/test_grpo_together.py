@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_loop import ROOT
 from test_grpo import recipe, train, weights, written
 from together import together
 
@@ -19,6 +20,10 @@ from visplay.records import write_jsonl
 
 # Adam's first step is the gradient's sign, which is noise where the gradient is 0; this one is in proportion.
 PLAIN = {"optim": "sgd", "learning_rate": 0.5}
+
+
+def zero(stage: int) -> str:
+    return str(ROOT / "recipes" / "deepspeed" / f"zero{stage}.json")
 
 
 def of_the_batch(rows: Sequence[Row], texts: Sequence[str]) -> list[Score]:
@@ -51,44 +56,53 @@ def seen(folder: Path, rank: int, call: int) -> str:
     return folder.with_name(f"{folder.name}_{rank}_{call}.jsonl").read_text()
 
 
+# How many processes, and with which settings; the first is the one that the others are held against.
+WAYS: dict[str, tuple[int, dict[str, Any]]] = {
+    "one": (1, {}),
+    "two": (2, {}),
+    "three": (3, {}),
+    "two by ZeRO-2": (2, {"deepspeed": zero(2)}),
+    "two by ZeRO-3": (2, {"deepspeed": zero(3)}),
+}
+SEVERAL = list(WAYS)[1:]
+
+
 @pytest.fixture(scope="module")
-def runs(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """Two steps of three prompts with two completions each, on one, two and three processes."""
+def runs(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two steps of three prompts with two completions each; two processes split the second group between them."""
     folder = tmp_path_factory.mktemp("together")
-    for count in (1, 2, 3):
-        answers = together(train_here, base, folder / str(count), PLAIN, 2, count=count)
+    for way, (count, settings) in WAYS.items():
+        answers = together(train_here, base, folder / way, PLAIN | settings, 2, count=count)
         assert answers == [None] * count
-    return {count: folder / str(count) for count in (1, 2, 3)}
+    return {way: folder / way for way in WAYS}
 
 
-def test_every_process_rewards_the_same_rows_and_completions_of_the_whole_step(runs: dict[int, Path]) -> None:
-    for count in (2, 3):  # with two processes, the second group is split between them
-        for call in (1, 2):
-            assert {seen(runs[count], rank, call) for rank in range(count)} == {seen(runs[1], 0, call)}
-    assert [json.loads(line)["source"] for line in seen(runs[2], 1, 2).splitlines()] == [3, 3, 0, 0, 1, 1]
+@pytest.mark.parametrize("way", SEVERAL)
+def test_every_process_rewards_the_same_rows_and_completions_of_the_whole_step(way: str, runs: dict[str, Path]) -> None:
+    for call in (1, 2):
+        assert {seen(runs[way], rank, call) for rank in range(WAYS[way][0])} == {seen(runs["one"], 0, call)}
+    assert [json.loads(line)["source"] for line in seen(runs[way], 1, 2).splitlines()] == [3, 3, 0, 0, 1, 1]
 
 
-def test_the_step_is_the_same_but_for_rounding(runs: dict[int, Path], base: Path) -> None:
-    start, alone = weights(base), weights(runs[1] / "checkpoint")
+@pytest.mark.parametrize("way", SEVERAL)
+def test_the_step_is_the_same_but_for_rounding(way: str, runs: dict[str, Path], base: Path) -> None:
+    start, alone, found = weights(base), *(weights(runs[each] / "checkpoint") for each in ("one", way))
     moved = max((alone[name] - start[name]).abs().max() for name in start)
-    for count in (2, 3):
-        found = weights(runs[count] / "checkpoint")
-        assert found.keys() == alone.keys()
-        assert max((found[name] - alone[name]).abs().max() for name in alone) < moved * 1e-3
+    assert found.keys() == alone.keys()
+    assert max((found[name] - alone[name]).abs().max() for name in alone) < moved * 1e-3
 
 
-def test_figures_and_samples_are_written_once_and_are_the_same(runs: dict[int, Path]) -> None:
-    alone = written(runs[1])
-    for count in (2, 3):
-        assert written(runs[count], "samples.jsonl") == written(runs[1], "samples.jsonl")
-        for ours, theirs in zip(written(runs[count]), alone, strict=True):
-            assert (ours["completions"], ours["terms"]) == (theirs["completions"], theirs["terms"])
-            for name in ("loss", "reward", "grad_norm", "completion_tokens"):
-                assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-5)
+@pytest.mark.parametrize("way", SEVERAL)
+def test_figures_and_samples_are_written_once_and_are_the_same(way: str, runs: dict[str, Path]) -> None:
+    assert written(runs[way], "samples.jsonl") == written(runs["one"], "samples.jsonl")
+    for ours, theirs in zip(written(runs[way]), written(runs["one"]), strict=True):
+        assert (ours["completions"], ours["terms"]) == (theirs["completions"], theirs["terms"])
+        for name in ("loss", "reward", "grad_norm", "completion_tokens"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-5)
 
 
-def test_a_killed_training_goes_on_to_the_same_bytes(base: Path, tmp_path: Path) -> None:
-    adam: dict[str, Any] = {}
+@pytest.mark.parametrize("adam", [{}, {"deepspeed": zero(2)}, {"deepspeed": zero(3)}], ids=["plain", "zero2", "zero3"])
+def test_a_killed_training_goes_on_to_the_same_bytes(adam: dict[str, Any], base: Path, tmp_path: Path) -> None:
     assert together(train_here, base, tmp_path / "whole", adam, 3) == [None, None]
     first, second = together(train_here, base, tmp_path / "killed", adam, 3, 3)
     assert isinstance(first, Exception) and second is None
@@ -99,13 +113,13 @@ def test_a_killed_training_goes_on_to_the_same_bytes(base: Path, tmp_path: Path)
 
 
 def test_on_another_number_of_processes_a_killed_training_begins_again(
-    base: Path, runs: dict[int, Path], tmp_path: Path
+    base: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
     saved_often = PLAIN | {"save_steps": 1}
     first, _ = together(train_here, base, tmp_path / "killed", saved_often, 2, 2)
     assert isinstance(first, Exception)
     assert (tmp_path / "killed" / "steps" / "checkpoint-1").is_dir()
     assert together(train_here, base, tmp_path / "killed", saved_often, 2, count=1) == [None]
-    ours, theirs = weights(tmp_path / "killed" / "checkpoint"), weights(runs[1] / "checkpoint")
+    ours, theirs = weights(tmp_path / "killed" / "checkpoint"), weights(runs["one"] / "checkpoint")
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert written(tmp_path / "killed") == written(runs[1])
+    assert written(tmp_path / "killed") == written(runs["one"])

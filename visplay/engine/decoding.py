@@ -75,7 +75,8 @@ def generate(
     ends = torch.tensor(drawing.ends, device=model.device)
     written: list[list[int]] = [[] for _ in prompts]
     with torch.inference_mode(), _evaluating(model):
-        read = model(**inputs, **_text_positions(inputs), use_cache=True, logits_to_keep=1)
+        # Not model(...): ZeRO-3 leaves a hook there that waits for as many calls in the other processes.
+        read = model.forward(**inputs, **_text_positions(inputs), use_cache=True, logits_to_keep=1)
         cache, logits, mask = read.past_key_values, read.logits[prompts, -1], inputs["attention_mask"][prompts]
         cache.batch_select_indices(prompts)
         # An image takes fewer positions than tokens; what text alone leaves here is of an earlier prompt.
@@ -94,7 +95,7 @@ def generate(
                 rows, tokens, mask, positions = rows[going], tokens[going], mask[going], positions[going]
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
             state = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
-            logits = model(input_ids=tokens[:, None], use_cache=True, **state).logits[:, -1]
+            logits = model.forward(input_ids=tokens[:, None], use_cache=True, **state).logits[:, -1]
             positions = positions + 1
 
 

@@ -73,6 +73,7 @@ def train(
             resumed = journal.newest()
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             journal.summarise()
+        unset_hf_deepspeed_config()  # what is saved is opened again, whole
         trainer.save(folder / CHECKPOINT)
         del trainer
 

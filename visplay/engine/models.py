@@ -142,6 +142,11 @@ def stored_tokens(path: str | Path, processor: ProcessorMixin) -> tuple[list[int
     return _banned(config), _ends(settings, processor)
 
 
+def outline(path: str | Path) -> PreTrainedModel:
+    """A model without the values of its weights, on the meta device: to save those that are held elsewhere."""
+    return AutoModelForImageTextToText.from_pretrained(path, device_map="meta")
+
+
 def save(
     model: PreTrainedModel,
     processor: ProcessorMixin,
@@ -152,9 +157,10 @@ def save(
     """Write a checkpoint and check that it opens: with the Auto classes, and with the tensor names of `like`.
 
     `like` is the model that training started from; its names are compared where it is a local folder. `weights` are
-    given where the model itself holds a part of them only. Raises ModelError, also for weights that are not finite.
+    given for a model that is an `outline`. Raises ModelError, also for weights that are not finite.
     """
-    for name, tensor in (weights or dict(model.named_parameters())).items():
+    held = dict(model.named_parameters()) if weights is None else weights
+    for name, tensor in held.items():
         if not tensor.isfinite().all():
             raise ModelError(f"{name} holds NaN or infinity, so nothing was saved; lower the learning rate")
     model.save_pretrained(folder, state_dict=weights)

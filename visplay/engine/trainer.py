@@ -99,7 +99,8 @@ class Trainer(GRPOTrainer):
         """Write the trained model as `folder`, whole or not at all, and remove the step checkpoints."""
         # Where each process holds a part of every tensor, all must give theirs.
         weights = self.accelerator.get_state_dict(self.model_wrapped) if self._partitioned else None
-        model = self.accelerator.unwrap_model(self.model)
+        # A partitioned model does not know by which names its tensors are stored.
+        model = models.outline(self._start) if weights else self.accelerator.unwrap_model(self.model)
         model.config, model.generation_config = self._as_loaded  # TRL has put in what it needs itself
         if self.accelerator.is_main_process:
             unfinished = Path(self.args.output_dir)
@@ -146,12 +147,10 @@ class Trainer(GRPOTrainer):
 
     def _roll_out(self, prompts: list[Any], _: GRPOTrainer) -> dict[str, Any]:
         """TRL's rollout function: the completions of all processes, cut into the same chunks whatever their number."""
-        gather = self.args.ds3_gather_for_generation
         place, count = self.accelerator.process_index, self.accelerator.num_processes
         written = []
-        with unwrap_model_for_generation(
-            self.model_wrapped, self.accelerator, gather_deepspeed3_params=gather
-        ) as model:
+        # ZeRO-3's weights are gathered whole, as the processes read different numbers of tokens.
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
             for number, chunk in enumerate(chunks(gather_object(self._turn), self._recipe.sampling.batch)):
                 if number % count == place:
                     with self._randomness(number):

@@ -33,7 +33,7 @@ from visplay.runs.stopping import Stopped
 logger = logging.getLogger(__name__)
 
 STEPS = "steps"  # where a resumable stage keeps its step checkpoints; no part of the result
-_MACHINE = ("deepspeed", "per_device_train_batch_size", "ddp_timeout", "ds3_gather_for_generation")  # of `grpo`
+_MACHINE = ("deepspeed", "per_device_train_batch_size", "ddp_timeout")  # of `grpo`
 
 
 class Run:
