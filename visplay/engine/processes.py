@@ -11,11 +11,14 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
+import psutil
 import torch
 import torch.distributed as dist
 
@@ -29,6 +32,8 @@ T = TypeVar("T")
 _DEADLINE_S = 1800  # TRL's and torch's own default
 _AS_LONG_AS_IT_TAKES = timedelta(days=30)  # to wait for process 0; that it has ended is noticed at once
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_DEEPSPEED = "deepspeed.launcher.launch"
+_LOOKS_EVERY_S = 1.0
 
 
 class LostError(VisplayError):
@@ -103,6 +108,21 @@ def _meet(deadline_s: int) -> None:
 
 
 def _end_with_launcher() -> None:
-    """Have the kernel send SIGTERM when the launcher ends, however it ends: no process is left behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Have the kernel kill this process when the launcher has ended, however it has: none is left behind.
+
+    Not by SIGTERM, which is not heard by a process that waits for others; a launcher that ends in order waits for its
+    processes, so that this comes only where it was killed.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    launcher = psutil.Process(os.getppid())
+    if _DEEPSPEED in launcher.cmdline():
+        threading.Thread(target=_tell_of_the_end, args=(launcher, launcher.ppid()), daemon=True).start()
+
+
+def _tell_of_the_end(launcher: psutil.Process, deepspeed: int) -> None:
+    """The command `deepspeed` starts our launcher, and ends at SIGTERM without a word to it: stop it in order, then."""
+    while launcher.ppid() == deepspeed:
+        time.sleep(_LOOKS_EVERY_S)
+    launcher.terminate()
