@@ -43,7 +43,7 @@ def launched(words: list[str], hosts: dict[str, int]) -> tuple[int, list[str]]:
     parsed: argparse.Namespace
     if launcher == "torchrun":
         parsed = get_args_parser().parse_args(rest)
-        count = int(parsed.nnodes) * int(parsed.nproc_per_node)
+        count = int(parsed.nnodes.rpartition(":")[2]) * int(parsed.nproc_per_node)
         script, given = parsed.training_script, parsed.training_script_args
     else:
         assert launcher == "deepspeed"

@@ -153,8 +153,13 @@ class TestPartial:
 
 
 def test_what_is_about_the_machine_may_change(out):
-    on_one = {"num_generations": 8, "per_device_train_batch_size": 8, "deepspeed": {"train_batch_size": "auto"}}
-    on_two = {"num_generations": 8, "per_device_train_batch_size": 4, "ddp_timeout": 60}
+    method = recipe().grpo
+    on_one = method | {
+        "num_generations": 8,
+        "per_device_train_batch_size": 8,
+        "deepspeed": {"train_batch_size": "auto"},
+    }
+    on_two = method | {"num_generations": 8, "per_device_train_batch_size": 4, "ddp_timeout": 60}
     with Run.open(out, recipe(grpo=on_one)) as run:
         run.stage(1, "ask", writes("q"), {"images": 3})
     Run.open(out, recipe(grpo=on_two)).close()
