@@ -6,6 +6,7 @@ The first use on a machine compiles a part of DeepSpeed, which takes minutes; no
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,21 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_loop import ROOT, Loop, arguments, rows, scores
-from test_launched import cut_back, launch, same
+from small_loop import ROOT, TOOL, Loop, arguments, rows, scores
+from test_launched import cut_back, launch, same, still_running
 from together import free_port
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 LAUNCHER = Path(sys.executable).with_name("deepspeed")
 
 
+def launcher() -> list[str]:
+    return [sys.executable, str(LAUNCHER), "--num_gpus", "2", "--master_port", str(free_port())]
+
+
 def by_deepspeed(out: Path, stage: int, *overrides: str) -> None:
-    launcher = [sys.executable, str(LAUNCHER), "--num_gpus", "2", "--master_port", str(free_port())]
     configuration = f"grpo.deepspeed=recipes/deepspeed/zero{stage}.json"
-    done = launch(launcher, arguments(out, configuration, *overrides))
+    done = launch(launcher(), arguments(out, configuration, *overrides))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -102,3 +106,15 @@ def test_one_process_goes_on_where_zero_2_stopped(second: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert same(out, second, "iter_02/ask/questions.jsonl", "iter_02/label/silver.jsonl")
     assert "RANK" not in os.environ
+
+
+def test_none_of_the_processes_is_left_when_the_launcher_is_told_to_end(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [*launcher(), str(TOOL), *arguments(out)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as deepspeed:
+        assert deepspeed.stderr is not None
+        assert any("iteration 0, score: started" in line for line in deepspeed.stderr)
+        deepspeed.terminate()
+        deepspeed.stderr.read()  # until nobody has the other end
+    assert still_running(out) == []

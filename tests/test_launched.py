@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def cut_back(finished: Path, out: Path, *stages: str) -> Path:
     for report in ("scores.json", "metrics.jsonl", "ledger.jsonl"):
         (out / report).unlink()
     return out
+
+
+def still_running(out: Path) -> list[str]:
+    """The commands of processes that were given this run directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.append((process / "cmdline").read_bytes().decode(errors="replace"))
+    return [command for command in found if str(out) in command]
 
 
 def same(one: Path, other: Path, *files: str) -> bool:
@@ -83,6 +93,7 @@ def test_a_killed_process_is_the_end_of_all_and_the_same_command_goes_on(
     killer = str(Path(__file__).with_name("dies.py"))
     killed = launch([*TORCHRUN, killer, "iter_01_reasoner/steps/unfinished/checkpoint-2"], arguments(out))
     assert killed.returncode != 0 and "Signal 9 (SIGKILL)" in killed.stderr
+    assert "iteration 1, reasoner" in killed.stderr and still_running(out) == []
     assert (out / "partial" / "iter_01_reasoner" / "steps" / "checkpoint-1").is_dir()
     again = launch(TORCHRUN, arguments(out))
     assert again.returncode == 0, again.stderr
