@@ -1,5 +1,5 @@
 # Each target sets up what it needs in .venv: a fresh clone, make and Python 3.11 or newer are enough.
-# Another interpreter: make test PYTHON=python3.12    With DeepSpeed: make install EXTRAS=dev,deepspeed
+# Another interpreter: make test PYTHON=python3.12
 PYTHON ?= python3
 EXTRAS ?= dev
 BIN := .venv/bin

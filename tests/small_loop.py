@@ -27,6 +27,7 @@ SHORTER = (
     "labels.band_high=0.9",
     "reasoner.steps=3",
     "reasoner.questions_per_step=2",
+    "sampling.batch=8",  # several batches and rollouts, so that there is something to share
     "evaluation.questions=18",
     "evaluation.sampled_questions=4",
     "evaluation.samples=3",

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from visplay.engine import grpo
 from visplay.engine.grpo import NonFiniteError, Row, Score
 from visplay.engine.journal import Journal
-from visplay.engine.sampling import encode
+from visplay.engine.prompts import encode
 from visplay.recipe import PoolSettings, Recipe, RecipeError, SamplingSettings
 from visplay.records import ImageRecord
 

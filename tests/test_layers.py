@@ -22,6 +22,7 @@ FLOORS = {
     "visplay.evolve": LOOP,
     "visplay.stages": LOOP,
     "visplay.pool": LOOP,
+    "visplay.measure": LOOP,
     "visplay.pretrain": LOOP,
     "visplay.study": LOOP,
     "tools": TOOLS,

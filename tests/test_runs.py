@@ -152,6 +152,22 @@ class TestPartial:
             self.attempt(run, stops, resumable=True)
 
 
+def test_what_is_about_the_machine_may_change(out):
+    method = recipe().grpo
+    on_one = method | {
+        "num_generations": 8,
+        "per_device_train_batch_size": 8,
+        "deepspeed": {"train_batch_size": "auto"},
+    }
+    on_two = method | {"num_generations": 8, "per_device_train_batch_size": 4, "ddp_timeout": 60}
+    with Run.open(out, recipe(grpo=on_one)) as run:
+        run.stage(1, "ask", writes("q"), {"images": 3})
+    Run.open(out, recipe(grpo=on_two)).close()
+    assert "per_device_train_batch_size: 4" in (out / "recipe.yaml").read_text()
+    with pytest.raises(RunError, match=r"another recipe:\n  grpo.num_generations: 8 -> 4\nchoose"):
+        Run.open(out, recipe(grpo=on_two | {"num_generations": 4}))
+
+
 def test_start_and_end_are_one_log_line_each(out, caplog):
     def work(directory: Path) -> None:
         (directory / "summary.json").write_text('{"kept": 3000000, "share": 0.25, "dropped": {"tie": 2, "easy": 1}}')

@@ -29,12 +29,15 @@ def guarded(work: Callable[[], None]) -> int:
     # Imported this late so that --help answers at once.
     from visplay.errors import VisplayError
     from visplay.runs import Stopped, stop_signals
+    from visplay.runs.processes import EndedElsewhere
 
     try:
         with stop_signals():
             work()
+    except EndedElsewhere:
+        return 2
     except VisplayError as error:
-        print(error, file=sys.stderr)
+        print(*getattr(error, "__notes__", ()), error, sep=": ", file=sys.stderr)
         return 2
     except Stopped as stop:
         print(stop, file=sys.stderr)
@@ -47,8 +50,11 @@ def _run(chosen: argparse.Namespace) -> None:
     from visplay.recipe import load_recipe, to_yaml
 
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    if world_size > 1 and not chosen.dry_run:  # each would open the run
-        raise VisplayError(f"WORLD_SIZE is {world_size}: several processes are not supported yet; start one process")
+    if world_size > 1 and "RANK" not in os.environ and not chosen.dry_run:
+        raise VisplayError(
+            f"WORLD_SIZE is {world_size} but RANK is not set; let torchrun or deepspeed start the processes, "
+            "or unset WORLD_SIZE"
+        )
     recipe = load_recipe(chosen.recipe, chosen.overrides, world_size)
     if chosen.dry_run:
         from visplay.plan import describe

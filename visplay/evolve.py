@@ -22,6 +22,7 @@ from pathlib import Path
 
 from visplay import pool, stages
 from visplay.engine import models
+from visplay.engine.processes import connected
 from visplay.evaluation import suite
 from visplay.recipe import Recipe
 from visplay.report import publish, show
@@ -30,7 +31,7 @@ from visplay.runs import Run
 
 def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = None) -> None:
     """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only."""
-    with Run.open(directory, recipe) as run:
+    with connected(recipe) as processes, Run.open(directory, recipe, processes) as run:
         run.fingerprint("model", models.identity(recipe.model))
         for name, digest in suite.fingerprints(recipe.evaluation).items():
             run.fingerprint(name, digest)
@@ -45,5 +46,7 @@ def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = Non
             reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, images, control)
             scored = stages.score(run, recipe, k, reasoner, silver, images)
             scores.append(stages.benchmarks(run, recipe, k, reasoner, scored))
-            publish(run, scores)
-        show(scores)
+            if processes.rank == 0:
+                publish(run, scores)
+        if processes.rank == 0:
+            show(scores)

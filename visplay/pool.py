@@ -40,9 +40,12 @@ def load(run: Run, recipe: Recipe) -> LoadedPool:
     """List the images once per run; a world is first rendered to plain files, as a user's folder would be."""
     settings = recipe.pool
     if settings.source.startswith(WORLD):
-        rendered = run.stage(0, "images", lambda folder: _render_world(folder, settings), _world_inputs(settings))
+        rendered = run.stage(
+            0, "images", lambda folder: _render_world(folder, settings), _world_inputs(settings), alone=True
+        )
         settings = dataclasses.replace(settings, source=str(rendered / "images"))
-    listed = run.stage(0, "pool", lambda folder: _list_pool(folder, settings), {"source": recipe.pool.source})
+    inputs = {"source": recipe.pool.source}
+    listed = run.stage(0, "pool", lambda folder: _list_pool(folder, settings), inputs, alone=True)
     records = tuple(image_record(row) for row in read_jsonl(listed / "pool.jsonl"))
     if settings.source != recipe.pool.source:  # rendered images move with the run directory
         records = tuple(dataclasses.replace(r, source=str(Path(settings.source, Path(r.source).name))) for r in records)

@@ -12,29 +12,27 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from visplay import images
 from visplay.engine.grpo import CHECKPOINT
 from visplay.engine.sampling import Sampler
 from visplay.engine.servers import open_sampler
-from visplay.evaluation.accuracy import accuracy
 from visplay.evaluation.checkpoints import evaluate
 from visplay.evaluation.predict import QUESTION, Asking, LocalModel
 from visplay.evaluation.statistics import paired_difference
 from visplay.labels import silver
-from visplay.labels.answers import boxed
+from visplay.measure import measure
 from visplay.pool import WORLD, LoadedPool
 from visplay.recipe import Recipe
 from visplay.records import SilverAnswer, question, read_jsonl, silver_answer, write_jsonl
 from visplay.report import BenchmarkScore, ScoreRow
 from visplay.roles import questioner, reasoner
 from visplay.runs import Inputs, Run, digest, read_manifest, summarise
+from visplay.runs.processes import ALONE, Processes
 from visplay.worlds import scenes
 from visplay.worlds.audit import audit
-from visplay.worlds.heldout import heldout_items
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +134,7 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
         row: dict[str, Any] = {}
         if recipe.evaluation.world:
             with _sampler(run, recipe, judged, folder, whole=True) as sampler:
-                row = _measure(sampler, recipe)
+                row = measure(sampler, recipe)
         if k and row:
             gain = paired_difference(row["correct"], json.loads(base.read_text())["correct"])
             row |= {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
@@ -161,19 +159,23 @@ def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> 
     prompt = (recipe.reasoner.prompt or reasoner.PROMPT) if settings.prompt == "reasoner" else QUESTION
     asking = Asking(settings.max_new_tokens, settings.batch, recipe.pool.max_tokens, prompt)
 
+    loads = recipe.sampling.engine == "transformers"  # itself, when it is asked
+    processes = run.processes if loads else ALONE  # one asks the servers
+
     def work(folder: Path) -> None:
-        loads = recipe.sampling.engine == "transformers"  # itself, when it is asked
-        with nullcontext() if loads else _sampler(run, recipe, judged, folder, whole=True) as sampler:
+        with nullcontext() if loads else _sampler(run, recipe, judged, folder, True, processes) as sampler:
             model = LocalModel(str(_found(run, judged)), asking, judged, sampler)
-            found = evaluate(model, settings, folder, base)
+            found = evaluate(model, settings, folder, base, processes)
         rows = [{"name": name, **dataclasses.asdict(scores)} for name, scores in found.items()]
+        if processes.rank:
+            return
         write_jsonl(folder / "benchmarks.jsonl", rows)
         summarise(folder, {row["name"]: {name: row[name] for name in ("overall", "n", "unparsed")} for row in rows})
 
     asked = {name: getattr(settings, name) for name in ("data", "protocol", "prompt", "max_new_tokens", "batch")}
     asked |= {"benchmarks": ",".join(settings.benchmarks), "image_tokens": recipe.pool.max_tokens}
     inputs = {"reasoner": _identity(run, judged), "base": digest(base) if base else None, **asked}
-    made = run.stage(k, "benchmarks", work, inputs, resumable=True)
+    made = run.stage(k, "benchmarks", work, inputs, resumable=True, alone=not loads)
     scores = {found.pop("name"): BenchmarkScore(**found) for found in read_jsonl(made / "benchmarks.jsonl")}
     return dataclasses.replace(row, benchmarks=scores)
 
@@ -181,26 +183,6 @@ def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> 
 def read_silver(labelled: Path) -> list[SilverAnswer]:
     """The rows of a label stage, kept and dropped."""
     return [silver_answer(row) for row in read_jsonl(labelled / "silver.jsonl")]
-
-
-def _measure(sampler: Sampler, recipe: Recipe) -> dict[str, Any]:
-    settings = recipe.evaluation
-    items = heldout_items(cast(scenes.Split, settings.split), settings.questions)
-    asked = [(item.image(), item.question) for item in items]
-    complete = partial(reasoner.complete, sampler, recipe=recipe, seed=0)
-    free = [texts[0] for texts in complete(asked, greedy=True, progress="held-out")]
-    drawn = complete(asked[: settings.sampled_questions], n=settings.samples, progress="held-out samples")
-    # Forbidding the short cut changes only the completions that took it.
-    short = [i for i, text in enumerate(free) if not reasoner.reasons(text)]
-    forced = complete(
-        [asked[i] for i in short], greedy=True, must_reason=True, progress="held-out, short cut forbidden"
-    )
-    reasoned = dict(enumerate(free)) | {i: texts[0] for i, texts in zip(short, forced, strict=True)}
-    measured = accuracy(items, [*map(boxed, free)], [[*map(boxed, texts)] for texts in drawn])
-    return dataclasses.asdict(measured) | {
-        "greedy_reasoned": accuracy(items, [*map(boxed, reasoned.values())], []).greedy,
-        "short_cut_share": len(short) / len(items),
-    }
 
 
 def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) -> dict[str, Any]:
@@ -241,10 +223,13 @@ def _identity(run: Run, checkpoint: str) -> str:
 
 
 @contextmanager
-def _sampler(run: Run, recipe: Recipe, checkpoint: str, folder: Path, whole: bool = False) -> Iterator[Sampler]:
+def _sampler(
+    run: Run, recipe: Recipe, checkpoint: str, folder: Path, whole: bool = False, processes: Processes | None = None
+) -> Iterator[Sampler]:
     """The recipe's engine on a checkpoint; what stays unanswered is counted, and with `whole`, for scores, an error."""
     settings = dataclasses.replace(recipe.sampling, max_unanswered=0.0) if whole else recipe.sampling
-    with open_sampler(_found(run, checkpoint), recipe.pool, settings, run.directory) as sampler:
+    shared = processes or run.processes
+    with open_sampler(_found(run, checkpoint), recipe.pool, settings, run.directory, shared) as sampler:
         yield sampler
-    if sampler.unanswered:
+    if sampler.unanswered and shared.rank == 0:
         summarise(folder, {"unanswered": sampler.unanswered})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -141,16 +142,28 @@ def stored_tokens(path: str | Path, processor: ProcessorMixin) -> tuple[list[int
     return _banned(config), _ends(settings, processor)
 
 
-def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path, like: str | Path | None = None) -> None:
+def outline(path: str | Path) -> PreTrainedModel:
+    """A model without the values of its weights, on the meta device: to save those that are held elsewhere."""
+    return AutoModelForImageTextToText.from_pretrained(path, device_map="meta")
+
+
+def save(
+    model: PreTrainedModel,
+    processor: ProcessorMixin,
+    folder: Path,
+    like: str | Path | None = None,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
     """Write a checkpoint and check that it opens: with the Auto classes, and with the tensor names of `like`.
 
-    `like` is the model that training started from; its names are compared where it is a local folder. Raises
-    ModelError, also for weights that are not finite.
+    `like` is the model that training started from; its names are compared where it is a local folder. `weights` are
+    given for a model that is an `outline`. Raises ModelError, also for weights that are not finite.
     """
-    for name, weights in model.named_parameters():
-        if not weights.isfinite().all():
+    held = dict(model.named_parameters()) if weights is None else weights
+    for name, tensor in held.items():
+        if not tensor.isfinite().all():
             raise ModelError(f"{name} holds NaN or infinity, so nothing was saved; lower the learning rate")
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=weights)
     processor.save_pretrained(folder)
     check(folder, like)
 

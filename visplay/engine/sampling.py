@@ -1,35 +1,26 @@
 """Draw completions: (image, prompt) x n -> texts. The only way in which the project lets a model of its own write.
 
 The prompt, with its image, is read once for its n samples. Votes, questions and evaluation go through a `Sampler`, be
-it a model in this process or one behind servers (visplay/engine/served.py); GRPO's rollouts go through `encode` and
-`generate`, so that a role meets the same tokens wherever it writes.
+it a model in this process or one behind servers (visplay/engine/served.py); GRPO's rollouts go through the same
+`encode` and `generate`, so that a role meets the same tokens wherever it writes.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import torch
 from tqdm import tqdm
-from transformers import (
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    PreTrainedModel,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import PreTrainedModel
 
 from visplay.engine import models
+from visplay.engine.decoding import Drawing, generate, own_randomness
 from visplay.engine.prompts import Request, encode, length
 from visplay.recipe import PoolSettings, SamplingSettings
+from visplay.runs.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -38,45 +29,6 @@ class Completion:
 
     text: str
     truncated: bool
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How a completion is drawn, token by token. Settings that came with the model play no part in it.
-
-    `temperature` None takes the likeliest token. `ends` are the ids that end a completion, `banned` never occur, and
-    `not_first` do not come first.
-    """
-
-    max_new_tokens: int
-    temperature: float | None
-    ends: Sequence[int]
-    banned: Sequence[int]
-    not_first: Sequence[int] = ()
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float | None = None
-
-    def draw(self, logits: torch.Tensor, first: bool) -> torch.Tensor:
-        """One id for each row of logits (rows, vocabulary); `first` at the beginning of a completion."""
-        never = torch.tensor([*self.banned, *(self.not_first if first else ())], dtype=torch.long, device=logits.device)
-        scores = self._shapers(never, logits.float().index_fill(-1, never, -torch.inf))
-        if self.temperature is None:
-            return scores.argmax(-1)
-        return torch.multinomial(scores.softmax(-1), num_samples=1)[:, 0]
-
-    @cached_property
-    def _shapers(self) -> LogitsProcessorList:
-        shapers = LogitsProcessorList()
-        if self.temperature not in (None, 1.0):
-            shapers.append(TemperatureLogitsWarper(self.temperature))
-        if self.top_k:
-            shapers.append(TopKLogitsWarper(self.top_k))
-        if self.top_p < 1:
-            shapers.append(TopPLogitsWarper(self.top_p))
-        if self.min_p:
-            shapers.append(MinPLogitsWarper(self.min_p))
-        return shapers
 
 
 class Sampler(Protocol):
@@ -117,12 +69,22 @@ class LocalSampler:
 
     unanswered = 0
 
-    def __init__(self, model: str | Path | PreTrainedModel, pool: PoolSettings, settings: SamplingSettings) -> None:
-        """`model` is a folder, a hub id, or a loaded model, whose processor is then read from where it came from."""
+    def __init__(
+        self,
+        model: str | Path | PreTrainedModel,
+        pool: PoolSettings,
+        settings: SamplingSettings,
+        processes: Processes = ALONE,
+    ) -> None:
+        """`model` is a folder, a hub id, or a loaded model, whose processor is then read from where it came from.
+
+        `processes` share the work of each call, which all of them must make.
+        """
         self.model = models.load_model(model) if isinstance(model, str | Path) else model
         source = self.model.config.name_or_path
         self.processor = models.load_processor(source, pool.min_tokens, pool.max_tokens)
         self.settings = settings
+        self.processes = processes
 
     def sample(
         self,
@@ -149,16 +111,20 @@ class LocalSampler:
             not_first=self.processor.tokenizer(not_next).input_ids[:1],
             top_p=self.settings.top_p if top_p is None else top_p,
         )
-        answers: list[list[Completion]] = [[] for _ in requests]
-        with tqdm(total=len(requests), desc=progress, unit="prompt", disable=None if progress else True) as bar:
-            for number, batch in enumerate(self._batches(requests, n)):
+        answers: dict[int, list[Completion]] = {}
+        rank, count = self.processes.rank, self.processes.count
+        mine = list(enumerate(self._batches(requests, n)))[rank::count]  # cut and seeded however many processes share
+        total, hidden = sum(len(batch) for _, batch in mine), rank > 0 or not progress
+        with tqdm(total=total, desc=progress, unit="prompt", disable=hidden or None) as bar:
+            for number, batch in mine:
                 chosen = [requests[i] for i in batch]
-                with _own_randomness(f"{seed}/{number}", self.model.device):
+                with own_randomness(f"{seed}/{number}", self.model.device):
                     written = self._complete(chosen, n, drawing, begin)
                 for position, index in enumerate(batch):
                     answers[index] = written[position * n : (position + 1) * n]
                 bar.update(len(batch))
-        return answers
+        found = {index: drawn for part in self.processes.gather(answers) for index, drawn in part.items()}
+        return [found[index] for index in range(len(requests))]
 
     def _complete(self, requests: Sequence[Request], n: int, drawing: Drawing, begin: str) -> list[Completion]:
         inputs = encode(self.processor, requests, begin)
@@ -172,79 +138,3 @@ class LocalSampler:
         size = max(1, self.settings.batch // n)
         while batch := list(islice(order, size)):
             yield batch
-
-
-def generate(
-    model: PreTrainedModel, inputs: dict[str, torch.Tensor], copies: Sequence[int], drawing: Drawing
-) -> list[list[int]]:
-    """`copies[i]` completions of prompt i, as ids with their end token; grouped by prompt, in order.
-
-    Each prompt is read once, and a completion that has ended is decoded no further; transformers' own `generate` reads
-    every copy and decodes all to the longest. Draws from torch's global generator.
-    """
-    inputs = {name: value.to(model.device) for name, value in inputs.items()}
-    prompts = torch.tensor([i for i, count in enumerate(copies) for _ in range(count)], device=model.device)
-    ends = torch.tensor(drawing.ends, device=model.device)
-    written: list[list[int]] = [[] for _ in prompts]
-    with torch.inference_mode(), _evaluating(model):
-        read = model(**inputs, **_text_positions(inputs), use_cache=True, logits_to_keep=1)
-        cache, logits, mask = read.past_key_values, read.logits[prompts, -1], inputs["attention_mask"][prompts]
-        cache.batch_select_indices(prompts)
-        # An image takes fewer positions than tokens; what text alone leaves here is of an earlier prompt.
-        shift = getattr(model.base_model, "rope_deltas", None) if "pixel_values" in inputs else None
-        positions = mask.sum(-1, keepdim=True) + (0 if shift is None else shift[prompts])
-        rows = torch.arange(len(prompts), device=model.device)
-        while True:
-            tokens = drawing.draw(logits, first=not written[0])
-            for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-                written[row].append(token)
-            going = ~torch.isin(tokens, ends)
-            if len(written[rows[0]]) == drawing.max_new_tokens or not going.any():
-                return written
-            if not going.all():
-                cache.batch_select_indices(going.nonzero()[:, 0])
-                rows, tokens, mask, positions = rows[going], tokens[going], mask[going], positions[going]
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
-            state = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
-            logits = model(input_ids=tokens[:, None], use_cache=True, **state).logits[:, -1]
-            positions = positions + 1
-
-
-def chunks(requests: Sequence[Request], batch: int) -> Iterator[tuple[list[Request], list[int]]]:
-    """Distinct requests and how often each stands there in a row; at most `batch` at a time, or one request."""
-    chunk: list[Request] = []
-    copies: list[int] = []
-    for _, group in groupby(requests, key=lambda request: (id(request[0]), request[1])):
-        same = list(group)
-        if chunk and sum(copies) + len(same) > batch:
-            yield chunk, copies
-            chunk, copies = [], []
-        chunk.append(same[0])
-        copies.append(len(same))
-    yield chunk, copies
-
-
-def _text_positions(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The positions of prompts without any image; left to themselves, Qwen's models count the padding."""
-    if "pixel_values" in inputs:
-        return {}
-    return {"position_ids": (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)}
-
-
-@contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
-@contextmanager
-def _own_randomness(seed: str, where: torch.device) -> Iterator[None]:
-    """Torch's global generator, which transformers draws from, seeded from a text and put back afterwards."""
-    devices: list[Any] = [where] if where.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(random.Random(seed).getrandbits(63))
-        yield

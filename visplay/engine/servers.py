@@ -18,16 +18,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from visplay.endpoint import Endpoint, EndpointError
 from visplay.engine import guard
+from visplay.engine.relayed import RelayedSampler
 from visplay.engine.sampling import LocalSampler, Sampler
 from visplay.engine.served import ServedSampler, Servers, served_name
 from visplay.errors import VisplayError
 from visplay.recipe import PoolSettings, SamplingSettings
+from visplay.runs.processes import ALONE, Processes, lead
 
 _LOOKS_EVERY_S = 0.2
 _LISTENS_S = 5.0
@@ -48,14 +50,30 @@ class ServerError(VisplayError, RuntimeError):
 
 
 @contextmanager
-def open_sampler(model: str | Path, pool: PoolSettings, settings: SamplingSettings, folder: Path) -> Iterator[Sampler]:
+def open_sampler(
+    model: str | Path, pool: PoolSettings, settings: SamplingSettings, folder: Path, processes: Processes = ALONE
+) -> Iterator[Sampler]:
     """A sampler of the recipe's engine on a checkpoint, and its servers for as long; their logs go to `folder`.
 
-    Raises ServerError, and EndpointError for servers that are not fit to be asked.
+    Of several processes, each has a model of its own, or process 0 alone starts and asks the servers, for all. Raises
+    ServerError, and EndpointError for servers that are not fit to be asked.
     """
     if settings.engine == "transformers":
-        yield LocalSampler(model, pool, settings)
-    elif settings.servers:
+        yield LocalSampler(model, pool, settings, processes)
+        return
+    with ExitStack() as opened:
+
+        def open_here() -> None:
+            found.append(opened.enter_context(_served(model, pool, settings, folder)))
+
+        found: list[Sampler] = []
+        lead(processes, open_here)
+        yield found[0] if processes.count == 1 else RelayedSampler(found[0] if found else None, processes)
+
+
+@contextmanager
+def _served(model: str | Path, pool: PoolSettings, settings: SamplingSettings, folder: Path) -> Iterator[Sampler]:
+    if settings.servers:
         yield ServedSampler(model, pool, settings, Servers(_named(model, settings), time.sleep))
     else:
         own = _OwnServers(model, settings, folder)

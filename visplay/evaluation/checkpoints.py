@@ -20,24 +20,28 @@ from visplay.evaluation.suite import places
 from visplay.recipe import EvaluationSettings
 from visplay.report import BenchmarkScore
 from visplay.runs import STEPS
+from visplay.runs.processes import ALONE, Processes
 
 
-def evaluate(model: Model, settings: EvaluationSettings, folder: Path, base: Path | None) -> dict[str, BenchmarkScore]:
+def evaluate(
+    model: Model, settings: EvaluationSettings, folder: Path, base: Path | None, processes: Processes = ALONE
+) -> dict[str, BenchmarkScore]:
     """The score on each of the benchmarks, by name; `base` is the folder of the base's scores, None for the base.
 
-    What is answered so far is kept in folder/steps, so that a killed call goes on when it is made again.
+    What is answered so far is kept in folder/steps, so that a killed call goes on when it is made again. Several
+    processes share the items; the first one scores, while the others get an empty answer.
     """
-    return {
-        name: _evaluate(name, place, model, settings, folder, base)
-        for name, place in places(settings.benchmarks, settings.data or "").items()
-    }
+    found = places(settings.benchmarks, settings.data or "")
+    for name, place in found.items():
+        predict(named(name), model, folder / STEPS / name, data=place, place=(processes.rank, processes.count))
+    processes.gather(None)
+    if processes.rank:
+        return {}
+    return {name: _score(name, place, settings, folder, base) for name, place in found.items()}
 
 
-def _evaluate(
-    name: str, place: str, model: Model, settings: EvaluationSettings, folder: Path, base: Path | None
-) -> BenchmarkScore:
+def _score(name: str, place: str, settings: EvaluationSettings, folder: Path, base: Path | None) -> BenchmarkScore:
     asked, scored = folder / STEPS / name, folder / name
-    predict(named(name), model, asked, data=place)
     result = score_file(named(name), asked / PREDICTIONS, settings.protocol, data=place)
     write(result, scored)
     for file in (PREDICTIONS, SETTINGS):

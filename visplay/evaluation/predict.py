@@ -165,14 +165,15 @@ def predict(
     data: str = "",
     split: str = "",
     asked: Sequence[Illustrated] | None = None,
+    place: tuple[int, int] | None = None,
 ) -> Path | None:
     """The file with a prediction for each item; what `folder` has of them already is kept, and not asked again.
 
-    `asked` are the items where `items_to_ask` has read and checked them before; None: they are read here.
-    None in all but one of several processes: the last to finish gets the path. Raises VisplayError before the model is
-    loaded when data or pictures are missing, or when the folder holds answers to other settings.
+    `asked` are the items where `items_to_ask` has read them before, `place` the number of this process and how many there
+    are; None: read here, and as the launcher tells. None in all but the last of several processes to finish. Raises
+    VisplayError before the model is loaded: data or pictures are missing, or the folder has answers to other settings.
     """
-    rank, processes = _place()
+    rank, processes = place or _place()
     asked = items_to_ask(benchmark, model.asking, data, split) if asked is None else asked
     agree(folder, {"benchmark": benchmark.NAME, "questions": questions_fingerprint(asked), **model.settings})
     if (folder / PREDICTIONS).exists():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from visplay.recipe.layers import RecipeError
 from visplay.recipe.schema import Recipe
@@ -22,6 +23,24 @@ def batching(recipe: Recipe, prompts_per_step: int, world_size: int = 1) -> Batc
         return cut(prompts_per_step, recipe.grpo["num_generations"], per_device, world_size)
     except ValueError as error:
         raise RecipeError([str(error)]) from error
+
+
+def problems(values: Mapping[str, Any], world_size: int) -> list[str]:
+    """Whether the steps of both roles can be cut; silent where the numbers themselves are already wrong."""
+    group, per_device = values.get("grpo.num_generations"), values.get("grpo.per_device_train_batch_size")
+    if not isinstance(group, int):
+        return [f"grpo.num_generations: {group!r} is not a number of completions; use 2 or more"]
+    found = []
+    for key in ("questioner.images_per_step", "reasoner.questions_per_step"):
+        prompts = values.get(key, 0)
+        trained = key.startswith("reasoner") or values.get("questioner.train", True)
+        if not trained or not all(isinstance(size, int) and size > 0 for size in (prompts, group, per_device or 1)):
+            continue
+        try:
+            cut(prompts, group, per_device, world_size)
+        except ValueError as error:
+            found.append(f"{key}: {error}")
+    return found
 
 
 def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Batching:

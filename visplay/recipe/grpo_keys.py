@@ -43,6 +43,7 @@ OWNED: dict[str, str] = {
     "save_only_model": _RESUME,
     "logging_steps": _LOGS,
     "disable_tqdm": _LOGS,
+    "ds3_gather_for_generation": "processes write different numbers of completions, each on whole weights",
     "use_cpu": "the GPU is used where there is one; to hide it set CUDA_VISIBLE_DEVICES to nothing",
     "use_vllm": _ROLLOUTS,
     "use_transformers_continuous_batching": _ROLLOUTS,

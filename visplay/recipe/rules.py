@@ -5,9 +5,12 @@ Works on dotted keys and plain values, so it knows nothing of the schema and can
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from visplay.recipe import batches, grpo_keys
@@ -100,10 +103,11 @@ def problems(values: Values, world_size: int) -> list[str]:
         _distance,
         _invalid,
         _benchmarks,
+        _deepspeed,
     )
     found = [problem for check in checks for problem in check(values)]
     found += grpo_keys.problems({key[5:]: value for key, value in values.items() if key.startswith("grpo.")})
-    return found + _batches(values, world_size)
+    return found + batches.problems(values, world_size)
 
 
 def _ranges(values: Values) -> list[str]:
@@ -210,22 +214,20 @@ def _benchmarks(values: Values) -> list[str]:
     return found
 
 
-def _batches(values: Values, world_size: int) -> list[str]:
-    """Whether the steps of both roles can be cut; silent where the numbers themselves are already wrong."""
-    group, per_device = values.get("grpo.num_generations"), values.get("grpo.per_device_train_batch_size")
-    if not isinstance(group, int):
-        return [f"grpo.num_generations: {group!r} is not a number of completions; use 2 or more"]
-    found = []
-    for key in ("questioner.images_per_step", "reasoner.questions_per_step"):
-        prompts = values.get(key, 0)
-        trained = key.startswith("reasoner") or values.get("questioner.train", True)
-        if not trained or not all(isinstance(size, int) and size > 0 for size in (prompts, group, per_device or 1)):
-            continue
-        try:
-            batches.cut(prompts, group, per_device, world_size)
-        except ValueError as error:
-            found.append(f"{key}: {error}")
-    return found
+def _deepspeed(values: Values) -> list[str]:
+    """A file of DeepSpeed's is read before anything else is; what stands in it is left to DeepSpeed."""
+    named = values.get("grpo.deepspeed")
+    if named is None:
+        return []
+    if importlib.util.find_spec("deepspeed") is None:
+        return ["grpo.deepspeed: DeepSpeed is not installed; pip install -c constraints.txt -e .[deepspeed]"]
+    if isinstance(named, Mapping):
+        return []
+    try:
+        json.loads(Path(str(named)).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return [f"grpo.deepspeed: {named} is no JSON file ({error}); name one such as recipes/deepspeed/zero2.json"]
+    return []
 
 
 def _shown(name: str | None) -> str:

@@ -5,80 +5,64 @@
     ledger.jsonl       one line per stage        lock                  held by the live process
 
 A stage works in `partial/`; its files are brought to the disk, the manifest is written last, the directory is renamed
-into place, then the ledger gets its line. Wherever a process is killed, the same command goes on from there. One
-process does all the work of a run.
+into place, then the ledger gets its line. Wherever a process is killed, the same command goes on from there.
+
+Several processes may work on a run together: all make the same calls, and process 0 alone writes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import logging
-import os
 import shutil
-import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
 from visplay.recipe import Recipe, RecipeError, difference, load_recipe, to_yaml
-from visplay.runs import ledger, results
+from visplay.runs import ledger, lock, results
+from visplay.runs.processes import ALONE, Processes, agree, await_sight, lead
 from visplay.runs.results import Inputs, RunError
 from visplay.runs.stopping import Stopped
 
 logger = logging.getLogger(__name__)
 
 STEPS = "steps"  # where a resumable stage keeps its step checkpoints; no part of the result
-
-_held_locks: set[int] = set()
-
-
-def _let_go_of_locks() -> None:
-    while _held_locks:
-        os.close(_held_locks.pop())
-
-
-# A forked child shares the lock: it would keep the run locked after its parent was killed.
-os.register_at_fork(after_in_child=_let_go_of_locks)
+_MACHINE = ("deepspeed", "per_device_train_batch_size", "ddp_timeout")  # of `grpo`
 
 
 class Run:
-    """One run directory, held by this process until it is closed."""
+    """One run directory, held until it is closed by this process, or by process 0 of those that share the run."""
 
-    def __init__(self, directory: Path, lock: int) -> None:
+    def __init__(self, directory: Path, processes: Processes = ALONE) -> None:
         self.directory = directory
-        self._lock = lock
+        self.processes = processes
+        self._lock: int | None = None
         self._verified: set[Path] = set()
 
     @classmethod
-    def open(cls, directory: str | Path, recipe: Recipe) -> Run:
+    def open(cls, directory: str | Path, recipe: Recipe, processes: Processes = ALONE) -> Run:
         """Start a run or go on with it.
 
         Raises RunError when the directory holds something else, is in use by a live process, or holds results made with
-        another recipe; more `iterations` than before is allowed and stored.
+        another recipe. More `iterations` than before, and another machine as far as `grpo` sets it, are allowed and
+        stored.
         """
-        directory = Path(directory)
-        stranger = directory.exists() and not (directory / "recipe.yaml").exists()
-        if stranger and {path.name for path in directory.iterdir()} - {"lock", "partial"}:
-            raise RunError(f"{directory} is not empty and holds no run (no recipe.yaml); choose another directory")
-        (directory / "partial").mkdir(parents=True, exist_ok=True)
-        run = cls(directory, _lock(directory / "lock"))
-        try:
-            run._keep_recipe(recipe)
-            ledger.mend(directory)
-        except BaseException:
-            run.close()
-            raise
+        run = cls(Path(directory), processes)
+        agree(processes, "the recipe", to_yaml(recipe))
+        lead(processes, lambda: run._take(recipe))
+        run._see("recipe.yaml")
         return run
 
     def close(self) -> None:
         """Let go of the directory."""
-        if self._lock in _held_locks:
-            _held_locks.remove(self._lock)
-            os.close(self._lock)
+        if self._lock is not None:
+            lock.let_go(self._lock)
 
     def __enter__(self) -> Run:
         return self
@@ -88,6 +72,122 @@ class Run:
 
     def fingerprint(self, name: str, value: str) -> None:
         """Store what the run depends on beside its recipe, such as the data's hash; RunError if it has changed."""
+        agree(self.processes, name, value)
+        lead(self.processes, lambda: self._keep_fingerprint(name, value))
+
+    def stage(
+        self,
+        iteration: int,
+        name: str,
+        work: Callable[[Path], object],
+        inputs: Inputs,
+        resumable: bool = False,
+        alone: bool = False,
+    ) -> Path:
+        """The directory with the result of a stage: as it was committed earlier, else made now by `work(directory)`.
+
+        `inputs` says what the result is made from (see `results.digest`); no absolute paths, so that runs compare.
+        A `resumable` work finds what a killed attempt with the same inputs left; `steps/` in it never becomes part of
+        the result. Numbers that the work leaves in `summary.json` go to the log and the ledger.
+
+        All processes work, each in its own directory, of which that of process 0 becomes the result; a resumable work
+        is given this one in all of them. An `alone` work is done by process 0.
+
+        Raises RunError when the committed result is damaged or was made from other inputs.
+        """
+        result = self.directory / f"iter_{iteration:02d}" / name
+        label = f"iteration {iteration}, {name}"
+        if lead(self.processes, lambda: self._is_committed(result, inputs)):
+            logger.info("%s: already done", label)
+        else:
+            started = time.time()
+            logger.info("%s: started", label)
+            with self._named(label):
+                self._make(result, work, inputs, resumable, alone)
+            entry = lead(self.processes, lambda: ledger.note(self.directory, result, started, time.time()))
+            logger.info("%s: %.1f s%s", label, entry["seconds"], _shown(entry["summary"]))
+        self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
+        return result
+
+    def _make(self, result: Path, work: Callable[[Path], object], inputs: Inputs, resumable: bool, alone: bool) -> None:
+        partial = self.directory / "partial" / f"{result.parent.name}_{result.name}"
+        if not lead(self.processes, lambda: self._is_sealed(partial, inputs, resumable)):
+            if alone:
+                lead(self.processes, lambda: work(partial))
+            elif self.processes.rank == 0 or resumable:
+                work(partial)
+            else:
+                with TemporaryDirectory() as unused:  # what it writes is what process 0 writes
+                    work(Path(unused))
+            self.processes.gather(None)
+            lead(self.processes, lambda: results.seal(partial, inputs, _beside(partial, ".tmp"), without=STEPS))
+        lead(self.processes, lambda: self._commit(partial, result))
+
+    def _is_committed(self, result: Path, inputs: Inputs) -> bool:
+        if not result.exists():
+            return False
+        results.check_inputs(result, inputs)
+        if result not in self._verified:
+            results.check_files(result)
+            self._verified.add(result)
+        return True
+
+    def _is_sealed(self, partial: Path, inputs: Inputs, resumable: bool) -> bool:
+        """Whether it was killed between the manifest and the rename; else there is room for the work."""
+        made_from = _beside(partial, ".json")
+        wanted = json.dumps(dict(inputs), sort_keys=True)
+        same = made_from.exists() and made_from.read_text(encoding="utf-8") == wanted
+        if same and results.read_manifest(partial) is not None:
+            return True
+        if partial.exists() and not (same and resumable):
+            shutil.rmtree(partial)
+        partial.mkdir(exist_ok=True)
+        self._write(made_from, wanted)
+        return False
+
+    def _commit(self, partial: Path, result: Path) -> None:
+        if (partial / STEPS).exists():
+            shutil.rmtree(partial / STEPS)
+        results.sync(partial)
+        result.parent.mkdir(exist_ok=True)
+        partial.rename(result)
+        for folder in (result.parent, partial.parent, self.directory):
+            results.sync(folder)
+        _beside(partial, ".json").unlink()
+        self._verified.add(result)
+
+    @contextmanager
+    def _named(self, label: str) -> Iterator[None]:
+        """An error or a stop within says where it happened."""
+        try:
+            yield
+        except Stopped as stop:
+            stop.stage = label
+            raise
+        except Exception as error:
+            if self.processes.count > 1:
+                error.add_note(f"in process {self.processes.rank} of {self.processes.count}, {label}")
+            raise
+
+    def _see(self, name: str) -> None:
+        if self.processes.rank:
+            await_sight(self.directory / name)
+
+    def _take(self, recipe: Recipe) -> None:
+        """Hold the directory, as the only process that writes to it."""
+        stranger = self.directory.exists() and not (self.directory / "recipe.yaml").exists()
+        if stranger and {path.name for path in self.directory.iterdir()} - {"lock", "partial"}:
+            raise RunError(f"{self.directory} is not empty and holds no run (no recipe.yaml); choose another directory")
+        (self.directory / "partial").mkdir(parents=True, exist_ok=True)
+        self._lock = lock.hold(self.directory / "lock")
+        try:
+            self._keep_recipe(recipe)
+            ledger.mend(self.directory)
+        except BaseException:
+            self.close()
+            raise
+
+    def _keep_fingerprint(self, name: str, value: str) -> None:
         path = self.directory / "fingerprints.json"
         known: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if known.get(name, value) != value:
@@ -98,84 +198,23 @@ class Run:
         if name not in known:
             self._write(path, json.dumps({**known, name: value}, indent=1, sort_keys=True) + "\n")
 
-    def stage(
-        self, iteration: int, name: str, work: Callable[[Path], object], inputs: Inputs, resumable: bool = False
-    ) -> Path:
-        """The directory with the result of a stage: as it was committed earlier, else made now by `work(directory)`.
-
-        `inputs` says what the result is made from (see `results.digest`); no absolute paths, so that runs compare.
-        A `resumable` work finds what a killed attempt with the same inputs left; `steps/` in it never becomes part of
-        the result. Numbers that the work leaves in `summary.json` go to the log and the ledger.
-
-        Raises RunError when the committed result is damaged or was made from other inputs.
-        """
-        result = self.directory / f"iter_{iteration:02d}" / name
-        label = f"iteration {iteration}, {name}"
-        if result.exists():
-            results.check_inputs(result, inputs)
-            if result not in self._verified:
-                results.check_files(result)
-                self._verified.add(result)
-            logger.info("%s: already done", label)
-            return result
-        started = time.time()
-        logger.info("%s: started", label)
-        try:
-            self._make(result, work, inputs, resumable)
-        except Stopped as stop:
-            stop.stage = label
-            raise
-        self._verified.add(result)
-        entry = ledger.note(self.directory, result, started, time.time())
-        logger.info("%s: %.1f s%s", label, entry["seconds"], _shown(entry["summary"]))
-        return result
-
-    def _make(self, result: Path, work: Callable[[Path], object], inputs: Inputs, resumable: bool) -> None:
-        partial = self.directory / "partial" / f"{result.parent.name}_{result.name}"
-        made_from = partial.with_name(f"{partial.name}.json")
-        wanted = json.dumps(dict(inputs), sort_keys=True)
-        same = made_from.exists() and made_from.read_text(encoding="utf-8") == wanted
-        sealed = same and results.read_manifest(partial) is not None  # killed between the manifest and the rename
-        if not sealed:
-            if partial.exists() and not (same and resumable):
-                shutil.rmtree(partial)
-            partial.mkdir(exist_ok=True)
-            self._write(made_from, wanted)
-            work(partial)
-            results.seal(partial, inputs, partial.with_name(f"{partial.name}.tmp"), without=STEPS)
-        self._commit(partial, result)
-        made_from.unlink()
-
-    def _commit(self, partial: Path, result: Path) -> None:
-        if (partial / STEPS).exists():
-            shutil.rmtree(partial / STEPS)
-        results.sync(partial)
-        result.parent.mkdir(exist_ok=True)
-        partial.rename(result)
-        for folder in (result.parent, partial.parent, self.directory):
-            results.sync(folder)
-
     def _keep_recipe(self, recipe: Recipe) -> None:
         path = self.directory / "recipe.yaml"
         text = to_yaml(recipe)
         if path.exists() and path.read_text(encoding="utf-8") == text:
             return
-        if not self._has_results():
+        if not ledger.read(self.directory) and not any(self.directory.glob("iter_*/*")):
             self._forget_attempts()  # so that a mistyped setting is put right in place
         elif path.exists():
             try:
-                stored = load_recipe(path)
+                stored = load_recipe(path, ["grpo.deepspeed=null"])  # what it names need not be here any more
             except RecipeError as error:
                 raise RunError(f"{path} does not fit this version of visplay:\n{error}") from error
-            longer = dataclasses.replace(stored, iterations=max(stored.iterations, recipe.iterations))
-            changes = difference(longer, recipe)
+            changes = difference(_with_what_may_change(stored, recipe), recipe)
             if changes:
                 lines = "\n".join(f"  {line}" for line in changes)
                 raise RunError(f"{self.directory} was made with another recipe:\n{lines}\nchoose another directory")
         self._write(path, text)
-
-    def _has_results(self) -> bool:
-        return bool(ledger.read(self.directory)) or any(self.directory.glob("iter_*/*"))
 
     def _forget_attempts(self) -> None:
         """What a first stage left when it broke off was made by the recipe that is replaced."""
@@ -187,18 +226,16 @@ class Run:
         results.write_whole(path, text, self.directory / "partial" / f"{path.name}.tmp")
 
 
-def _lock(path: Path) -> int:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(lock, 1000).decode() or "another process"
-        os.close(lock)
-        raise RunError(f"{path.parent} is in use by {holder}; stop that one or choose another directory") from None
-    os.ftruncate(lock, 0)
-    os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
-    _held_locks.add(lock)
-    return lock
+def _with_what_may_change(stored: Recipe, recipe: Recipe) -> Recipe:
+    """The stored recipe with what the new one may set otherwise: more iterations, and how a step is laid out."""
+    laid_out = {name: recipe.grpo[name] for name in _MACHINE if name in recipe.grpo}
+    method = {name: value for name, value in stored.grpo.items() if name not in _MACHINE}
+    iterations = max(stored.iterations, recipe.iterations)
+    return dataclasses.replace(stored, iterations=iterations, grpo=method | laid_out)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
 
 
 def _shown(summary: Mapping[str, Any]) -> str:

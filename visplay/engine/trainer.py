@@ -1,0 +1,194 @@
+"""TRL's trainer on rows whose images are opened when their turn comes, and with rollouts by our own sampler.
+
+Under several processes, what is rolled out and how it is rewarded depends on the rows of the whole step: each process
+does a share of it, and takes what belongs to its own rows.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from accelerate.utils import broadcast_object_list, gather_object
+from datasets import Dataset
+from PIL import Image
+from transformers import PrinterCallback, ProcessorMixin, TrainerState
+from trl import GRPOConfig, GRPOTrainer
+from trl.models import unwrap_model_for_generation
+
+from visplay.engine import models
+from visplay.engine.decoding import Drawing, chunks, generate, own_randomness
+from visplay.engine.journal import Journal, Row, Score
+from visplay.engine.prompts import encode
+from visplay.recipe import Recipe
+from visplay.records import ImageRecord
+from visplay.runs.results import move_whole
+
+Reward: TypeAlias = Callable[[Sequence[Row], Sequence[str]], Sequence[Score]]
+OpenImage: TypeAlias = Callable[[ImageRecord], Image.Image]
+
+
+class Trainer(GRPOTrainer):
+    """TRL's trainer on rows, which are opened when their turn comes; made once for one training."""
+
+    def __init__(
+        self,
+        start: str | Path,
+        rows: Sequence[Row],
+        reward: Reward,
+        recipe: Recipe,
+        config: GRPOConfig,
+        journal: Journal,
+        open_image: OpenImage,
+    ) -> None:
+        model = models.load_model(start, "cpu", torch.float32)
+        self._start, self._rows, self._reward, self._journal = start, rows, reward, journal
+        self._open_image, self._recipe = open_image, recipe
+        if recipe.freeze_vision:
+            models.freeze_vision(model)
+        self._opened: dict[int, dict[str, Any]] = {}
+        self._turn: list[int] = []  # the row of each completion that is this process's own
+        self._later: torch.Tensor | None = None  # the generator's state after a part with new completions
+        self._as_loaded = copy.deepcopy((model.config, model.generation_config))
+        prompts = config.max_steps * config.generation_batch_size // config.num_generations
+        super().__init__(
+            model=model,
+            reward_funcs=self._score,
+            args=config,
+            train_dataset=Dataset.from_dict({"position": range(prompts)}),
+            processing_class=self._processor(),
+            callbacks=[journal],
+            rollout_func=self._roll_out,
+        )
+        self.remove_callback(PrinterCallback)
+        self._drawing = Drawing(
+            max_new_tokens=config.max_completion_length,
+            temperature=config.temperature,
+            ends=self.eos_token_ids,
+            banned=models.banned_tokens(model),
+            top_p=config.top_p,
+            top_k=config.top_k,
+            min_p=config.min_p,
+        )
+
+    def training_step(
+        self, model: torch.nn.Module, inputs: list[dict[str, int]], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """One part of a step; `inputs` holds the positions of all completions that are generated together."""
+        examples = self.examples([item["position"] for item in inputs])
+        loss = super().training_step(model, examples, num_items_in_batch)
+        if self._later is not None:
+            torch.set_rng_state(self._later)
+            self._later = None
+        return loss
+
+    def examples(self, positions: Sequence[int]) -> list[dict[str, Any]]:
+        """Rows in the shape that TRL reads. An image is opened once, and let go when other rows have their turn."""
+        self._turn = [position % len(self._rows) for position in positions]
+        if set(self._turn) != self._opened.keys():
+            self._opened = {index: self._example(index) for index in dict.fromkeys(self._turn)}
+        return [dict(self._opened[index]) for index in self._turn]
+
+    def save(self, folder: Path) -> None:
+        """Write the trained model as `folder`, whole or not at all, and remove the step checkpoints."""
+        # Where each process holds a part of every tensor, all must give theirs.
+        weights = self.accelerator.get_state_dict(self.model_wrapped) if self._partitioned else None
+        # A partitioned model does not know by which names its tensors are stored.
+        model = models.outline(self._start) if weights else self.accelerator.unwrap_model(self.model)
+        model.config, model.generation_config = self._as_loaded  # TRL has put in what it needs itself
+        if self.accelerator.is_main_process:
+            unfinished = Path(self.args.output_dir)
+            models.save(model, self._processor(), unfinished / folder.name, like=self._start, weights=weights)
+            move_whole(unfinished / folder.name, folder)
+            shutil.rmtree(unfinished.parent)
+        self.accelerator.wait_for_everyone()
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """None: the run directory says where a checkpoint comes from."""
+
+    def _send_telemetry(self) -> None:
+        """None: nothing goes over the network."""
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        # The stock method matches no name of Qwen2.5-VL and silently keeps the initial weights (transformers#43701).
+        stored = models.load_model(resume_from_checkpoint, self.model.device, self.model.dtype)
+        self.model.load_state_dict(stored.state_dict(), strict=True)
+
+    def _processor(self) -> ProcessorMixin:
+        """A new one: a tokenizer keeps, and would save, how it was last used."""
+        return models.load_processor(self._start, self._recipe.pool.min_tokens, self._recipe.pool.max_tokens)
+
+    def _example(self, index: int) -> dict[str, Any]:
+        row = self._rows[index]
+        prompt = [{"role": "user", "content": row.prompt}]
+        return {"row": index, "prompt": prompt, "image": self._open_image(row.image)}
+
+    def _score(
+        self, completions: list[list[dict[str, str]]], row: list[int], trainer_state: TrainerState, **_: Any
+    ) -> list[float | None]:
+        """TRL's reward function. A process sees its own completions, and a group may span two: gather, then score."""
+        texts = gather_object([completion[0]["content"] for completion in completions])
+        rows = [self._rows[index] for index in gather_object(row)]
+        # A grader may run out of time in one process only.
+        (scores,) = broadcast_object_list([self._reward(rows, texts)])
+        if len(scores) != len(texts):
+            raise ValueError(f"the reward gave {len(scores)} scores to {len(texts)} completions")
+        if bad := [score for score in scores if score.reward is not None and not math.isfinite(score.reward)]:
+            raise ValueError(f"a reward is {bad[0].reward}; one that could not be computed is None")
+        self._journal.scored(trainer_state.global_step + 1, rows, texts, scores)
+        mine = self.accelerator.process_index * len(row)
+        return [score.reward for score in scores[mine : mine + len(row)]]
+
+    def _roll_out(self, prompts: list[Any], _: GRPOTrainer) -> dict[str, Any]:
+        """TRL's rollout function: the completions of all processes, cut into the same chunks whatever their number."""
+        place, count = self.accelerator.process_index, self.accelerator.num_processes
+        written = []
+        # ZeRO-3's weights are gathered whole, as the processes read different numbers of tokens.
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
+            for number, chunk in enumerate(chunks(gather_object(self._turn), self._recipe.sampling.batch)):
+                if number % count == place:
+                    with self._randomness(number):
+                        written.append((number, self._complete(model, *chunk)))
+        whole = [pair for _, pairs in sorted(gather_object(written)) for pair in pairs]
+        mine = whole[place * len(prompts) : (place + 1) * len(prompts)]
+        if count > 1:
+            self._later = _after_shuffling(len(whole))
+        return {"prompt_ids": [ids for ids, _ in mine], "completion_ids": [ids for _, ids in mine], "logprobs": None}
+
+    def _complete(
+        self, model: torch.nn.Module, rows: Sequence[int], copies: Sequence[int]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Ids of prompt and completion; each prompt is read once for all of its completions."""
+        inputs = encode(self.processing_class, [(self._picture(row), self._rows[row].prompt) for row in rows])
+        completions = iter(generate(model, inputs, copies, self._drawing))
+        read = zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+        prompts = [ids[mask.bool()].tolist() for ids, mask in read]
+        return [(ids, next(completions)) for ids, count in zip(prompts, copies, strict=True) for _ in range(count)]
+
+    def _picture(self, row: int) -> Image.Image:
+        """The image of a row, which may be another process's."""
+        return self._opened[row]["image"] if row in self._opened else self._open_image(self._rows[row].image)
+
+    def _randomness(self, number: int) -> AbstractContextManager[None]:
+        """The first chunk goes on with the generator that is kept in step checkpoints, each other has its own."""
+        if number == 0:
+            return nullcontext()
+        return own_randomness(f"{self.args.seed}/{self.state.global_step}/{number}", self.accelerator.device)
+
+    @property
+    def _partitioned(self) -> bool:
+        plugin = self.args.deepspeed_plugin
+        return plugin is not None and plugin.zero_stage == 3
+
+
+def _after_shuffling(completions: int) -> torch.Tensor:
+    """The state in which TRL leaves torch's generator in one process; of several, each shuffles its own share only."""
+    with torch.random.fork_rng(devices=[]):
+        torch.randperm(completions)
+        return torch.get_rng_state()
