@@ -169,8 +169,8 @@ def predict(
 ) -> Path | None:
     """The file with a prediction for each item; what `folder` has of them already is kept, and not asked again.
 
-    `asked` are the items where `items_to_ask` has read them before, `place` the number of this process and how many there
-    are; None: read here, and as the launcher tells. None in all but the last of several processes to finish. Raises
+    `asked` are the items where `items_to_ask` has read them before, `place` the number of this process and how many
+    there are; None: read here, and as the launcher tells. None in all but the last of several processes. Raises
     VisplayError before the model is loaded: data or pictures are missing, or the folder has answers to other settings.
     """
     rank, processes = place or _place()
