@@ -207,13 +207,16 @@ def test_a_frozen_vision_tower_keeps_its_weights(base: Path, tmp_path: Path) -> 
     assert any(name.startswith("visual.") for name in before)
 
 
-def test_rewards_that_could_not_be_computed_teach_nothing(base: Path, tmp_path: Path) -> None:
+def test_rewards_that_could_not_be_computed_teach_nothing_and_are_counted_not_printed(
+    base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     train(base, tmp_path, lambda rows, texts: [Score(None)] * len(texts), steps=2, recipe=recipe(beta=0.0))
     before, after = weights(base), weights(tmp_path / "checkpoint")
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert [(row["reward"], row["unscored_share"]) for row in written(tmp_path)] == [(None, 1.0)] * 2
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary == {"steps": 2, "completions": 12, "unscored_share": 1.0}
+    assert "returned None" not in caplog.text + "".join(capfd.readouterr())
 
 
 def test_a_step_that_is_not_finite_stops_training_and_is_named(base: Path, tmp_path: Path) -> None:

@@ -165,11 +165,11 @@ _DIGITS = rf"(?:(?:{_SIZE}) )?(?:(?:{_COLOR}) )?digit"
 _FORMS = {
     "kind": re.compile(rf"What is in the (?P<place>{'|'.join(PLACES)})\?"),
     "color": re.compile(rf"What color is the (?P<a>{_PHRASE})\?"),
-    "read": re.compile(rf"What is the (?P<detail>largest|smallest) (?P<a>{_DIGITS})\?"),
+    "read": re.compile(rf"What is the (?P<detail>{'|'.join(_EXTREMES)}) (?P<a>{_DIGITS})\?"),
     "exists": re.compile(rf"Is there a (?P<a>{_PHRASE})\?"),
     "count": re.compile(rf"How many (?P<a>{_PHRASE}) are there\?"),
     "choice": re.compile(
-        rf"(?:Where is the (?P<a>{_PHRASE})|What color is the (?P<detail>largest|smallest) digit)\?"
+        rf"(?:Where is the (?P<a>{_PHRASE})|What color is the (?P<detail>{'|'.join(_EXTREMES)}) digit)\?"
         r"(?P<options>\s*\(A\)[^()]+\(B\)[^()]+(?:\(C\)[^()]+(?:\(D\)[^()]+)?)?)"
     ),
     "relation": re.compile(rf"Is a (?P<a>{_PHRASE}) (?P<detail>{'|'.join(_RELATIONS)}) a (?P<b>{_PHRASE})\?"),

@@ -21,6 +21,12 @@ from PIL import Image, ImageDraw
 
 Split = Literal["train", "pool", "validation", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "pool", "validation", "heldout")
+THINGS: dict[Split, tuple[int, int]] = {  # the fewest and the most objects of a picture
+    "train": (2, 6),  # the base is shown these, and asked about the emptier ones only: see visplay.pretrain.Schedule
+    "pool": (4, 6),  # what the loop is for: pictures unlike those that anyone has labelled
+    "validation": (4, 6),
+    "heldout": (4, 6),
+}
 PLACES = ("northwest", "north", "northeast", "west", "center", "east", "southwest", "south", "southeast")
 COLORS = {
     "red": (225, 60, 55),
@@ -65,10 +71,10 @@ class Scene:
 
 
 def scene(split: Split, index: int) -> Scene:
-    """Scene number `index` of a split: 2 to 6 objects in distinct cells."""
+    """Scene number `index` of a split: as many objects as THINGS allows, in distinct cells."""
     rng = np.random.default_rng([SPLITS.index(split), index])
     while True:
-        things = _layout(rng)
+        things = _layout(rng, *THINGS[split])
         if _home(things) == split:
             return Scene(split, index, things)
 
@@ -96,8 +102,8 @@ def scene_of(path: str, split: Split) -> Scene:
     return scene(split, int(Path(path).stem))
 
 
-def _layout(rng: np.random.Generator) -> tuple[Thing, ...]:
-    cells = sorted(rng.choice(9, size=rng.integers(2, 7), replace=False).tolist())
+def _layout(rng: np.random.Generator, fewest: int, most: int) -> tuple[Thing, ...]:
+    cells = sorted(rng.choice(9, size=rng.integers(fewest, most + 1), replace=False).tolist())
     return tuple(
         Thing(
             row=cell // 3,
