@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from meters import Peak, picture, with_exact_memory
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 MIB = 2**20
@@ -78,14 +79,24 @@ def _run(recipe, chosen, image, frozen, peak) -> dict[str, int]:
     from visplay.records import ImageRecord
 
     measured: dict[str, int] = {}
+    doing = "training"
+
+    def begin(what: str) -> None:
+        nonlocal doing
+        if what != doing:
+            measured[doing] = peak.read()
+            peak.reset()
+            doing = what
+
+    def open_image(_: ImageRecord) -> Image.Image:  # the first thing of a step
+        begin("rollout")
+        return image
 
     def reward(rows: Sequence[grpo.Row], completions: Sequence[str]) -> list[grpo.Score]:
-        measured["rollout"] = peak.read()
         if frozen is not None:
-            peak.reset()
+            begin("votes")
             frozen.sample([(image, rows[0].prompt)], chosen.votes, chosen.new_tokens, 0)
-            measured["votes"] = peak.read()
-        peak.reset()
+        begin("training")
         return [grpo.Score(float(i % 2)) for i in range(len(rows))]
 
     row = grpo.Row("What is it?", ImageRecord("noise", "", None, *image.size))
@@ -93,7 +104,7 @@ def _run(recipe, chosen, image, frozen, peak) -> dict[str, int]:
         peak.reset()
         grpo.train(
             recipe.model,
-            [row] * chosen.prompts,
+            [row] * chosen.prompts * 2,
             reward,
             recipe,
             role="reasoner",
@@ -102,9 +113,9 @@ def _run(recipe, chosen, image, frozen, peak) -> dict[str, int]:
             max_new_tokens=chosen.new_tokens,
             seed=0,
             folder=Path(folder),
-            open_image=lambda _: image,
+            open_image=open_image,
         )
-    measured["training"] = peak.read()
+        begin("saving")
     return measured
 
 
@@ -119,7 +130,10 @@ def _prompt_tokens(recipe, image) -> int:
 def _table(moments, measured) -> str:
     """One row for each measured peak: the planned moments that fall into it, the largest of them, and by part."""
     groups = {"rollout": ("rollout",), "votes": ("votes",), "training": ("shuffling", "training", "step")}
-    lines = ["| peak | planned MiB | measured MiB | planned / measured | largest planned parts |", "|---|---|---|---|---|"]
+    lines = [
+        "| peak | planned MiB | measured MiB | planned / measured | largest planned parts |",
+        "|---|---|---|---|---|",
+    ]
     for name, found in measured.items():
         within = {key: memory for key, memory in moments.items() if key.startswith(groups[name])}
         when, most = max(within.items(), key=lambda item: item[1].total)

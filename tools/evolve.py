@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status of `guarded`."""
-    chosen = _parser().parse_intermixed_args(arguments)
+    parser = _parser()
+    chosen = parser.parse_intermixed_args(arguments)
+    if (chosen.gpu or chosen.world_size) and not chosen.dry_run:
+        parser.error("--gpu and --world-size only go with --dry-run; a launcher starts several processes")
     return guarded(lambda: _run(chosen))
 
 
@@ -49,7 +52,7 @@ def _run(chosen: argparse.Namespace) -> None:
     from visplay.errors import VisplayError
     from visplay.recipe import load_recipe, to_yaml
 
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    world_size = chosen.world_size or int(os.environ.get("WORLD_SIZE", "1"))
     if world_size > 1 and "RANK" not in os.environ and not chosen.dry_run:
         raise VisplayError(
             f"WORLD_SIZE is {world_size} but RANK is not set; let torchrun or deepspeed start the processes, "
@@ -57,13 +60,32 @@ def _run(chosen: argparse.Namespace) -> None:
         )
     recipe = load_recipe(chosen.recipe, chosen.overrides, world_size)
     if chosen.dry_run:
-        from visplay.plan import describe
-
-        print(f"{to_yaml(recipe)}\n{describe(recipe, world_size, items=_items(recipe))}")
+        print(to_yaml(recipe))
+        _plan(recipe, world_size, chosen.gpu)
         return
     from visplay.evolve import evolve
 
     evolve(recipe, chosen.out or Path("runs") / chosen.recipe.stem)
+
+
+def _plan(recipe: Recipe, world_size: int, gpu: str | None) -> None:
+    """Print what the recipe does and costs; raise RecipeError where it does not fit on the GPU that is named."""
+    from visplay.plan import GPUS, Shape, describe, describe_costs, misfits, shape_of
+    from visplay.recipe import RecipeError
+
+    if gpu and gpu not in GPUS:
+        raise RecipeError([f"--gpu: {gpu} is not known; use {', '.join(GPUS)}"])
+    items = _items(recipe)
+    print(describe(recipe, world_size, items=items))
+    shape = shape_of(recipe.model)
+    if not isinstance(shape, Shape):
+        if gpu:
+            raise RecipeError([f"--gpu: what fits cannot be told: {shape}; put the model there, or leave --gpu out"])
+        print(f"Memory, time and disk are not planned: {shape}.")
+        return
+    print(f"\n{describe_costs(recipe, shape, world_size, items)}")
+    if gpu and (problems := misfits(recipe, shape, GPUS[gpu], world_size, items)):
+        raise RecipeError(problems)
 
 
 def _items(recipe: Recipe) -> int | None:
@@ -80,9 +102,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace the recipe's")
     parser.add_argument("--dry-run", action="store_true", help="print the resolved recipe and the plan, then stop")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run directory; default: runs/ and the recipe's name")
+    parser.add_argument("--world-size", type=_count, metavar="N", help="with --dry-run: plan for N GPUs")
+    parser.add_argument("--gpu", metavar="NAME", help="with --dry-run: refuse what does not fit on it, such as H100-80")
     # The deepspeed launcher puts it first in argv; the rank is read from the environment.
     parser.add_argument("--local_rank", type=int, help=argparse.SUPPRESS)
     return parser
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return count
 
 
 def _configure_logging() -> None:

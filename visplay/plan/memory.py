@@ -7,7 +7,6 @@ ones.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from visplay.plan import tensors
@@ -59,11 +58,10 @@ def training(shape: Shape, layout: Layout, part: Part, rollout: Writing, votes: 
     patches = part.held * part.image_tokens * shape.vision.merged
     pixels = patches * shape.vision.patch_values * layout.weight_bytes
     whole = replace(held, weights=tensors.weights(shape, layout, "whole"), pictures=pixels)  # of the step before
-    moments = {f"rollout {name}": memory for name, memory in _writing(shape, layout, rollout, whole)}
+    moments = _writing("rollout", shape, layout, rollout, whole)
     asleep = replace(held, weights=tensors.weights(shape, layout, "asleep"), pictures=2 * pixels)
     if votes is not None and layout.frozen_here:
-        alone = _writing(shape, _alone(layout), votes, asleep)
-        moments |= {f"votes {name}": memory for name, memory in alone}
+        moments |= _writing("votes", shape, _alone(layout), votes, asleep)
     # TRL has the new pictures twice, shuffled and not, before it lets the old ones go.
     moments["shuffling"] = replace(asleep, pictures=3 * pixels)
     moments["training"] = _training(shape, layout, part, replace(held, pictures=pixels))
@@ -74,7 +72,7 @@ def training(shape: Shape, layout: Layout, part: Part, rollout: Writing, votes: 
 def sampling(shape: Shape, writing: Writing, precision: Precision = "bfloat16") -> Moments:
     """The moments of a stage in which a model only writes."""
     layout = Layout(precision=precision)
-    return dict(_writing(shape, layout, writing, Memory(weights=layout.weight_bytes * shape.parameters)))
+    return _writing("writing", shape, layout, writing, Memory(weights=layout.weight_bytes * shape.parameters))
 
 
 def peak(moments: Moments) -> tuple[str, Memory]:
@@ -95,17 +93,17 @@ def _held(shape: Shape, layout: Layout, frozen_here: bool) -> Memory:
     )
 
 
-def _writing(shape: Shape, layout: Layout, writing: Writing, held: Memory) -> Iterator[tuple[str, Memory]]:
+def _writing(name: str, shape: Shape, layout: Layout, writing: Writing, held: Memory) -> Moments:
     """First the prompts are read, each once, then the completions are written until all are as long as they may be."""
     text, prompts = shape.text, writing.prompts
     read = tensors.reading(shape, layout, prompts, writing.image_tokens, writing.prompt_tokens)
-    yield (
-        "read",
-        replace(held, activations=read, kv_cache=tensors.kv_cache(text, layout, prompts * writing.prompt_tokens)),
-    )
+    begun = tensors.kv_cache(text, layout, prompts * writing.prompt_tokens)
     cache = tensors.kv_cache(text, layout, writing.rows * (writing.prompt_tokens + writing.new_tokens))
     copied = cache // text.layers  # a layer's, when it grows
-    yield "written", replace(held, kv_cache=cache + copied, logits=tensors.drawing(text, layout, writing.rows))
+    return {
+        f"{name} read": replace(held, activations=read, kv_cache=begun),
+        name: replace(held, kv_cache=cache + copied, logits=tensors.drawing(text, layout, writing.rows)),
+    }
 
 
 def _training(shape: Shape, layout: Layout, part: Part, held: Memory) -> Memory:
@@ -117,9 +115,10 @@ def _training(shape: Shape, layout: Layout, part: Part, held: Memory) -> Memory:
         gradients=tensors.gradients(layout),
         activations=kept,
     )
-    alive = "asleep" if layout.precision == "autocast" else "layers"
+    cast = tensors.weights(shape, layout, "layers") - tensors.weights(shape, layout, "asleep")
+    gone = cast if layout.precision == "autocast" else 0
     scored = tensors.scoring(shape.text, layout, part)
-    backward = replace(forward, weights=tensors.weights(shape, layout, alive), logits=scored)
+    backward = replace(forward, weights=forward.weights - gone, logits=scored)
     return max(forward, backward, key=lambda memory: memory.total)
 
 

@@ -6,7 +6,6 @@ can tell: the score's second greedy pass, over the answers given without reasoni
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from visplay.recipe import Batching, Recipe, batching
@@ -45,18 +44,6 @@ def plan(
     found += [_benchmarks(recipe, items or 0)] if recipe.evaluation.benchmarks else []
     found += [_questioner(recipe, world_size)] if recipe.questioner.train else []
     return [*found, _ask(recipe), _label(recipe), _reasoner(recipe, world_size)]
-
-
-def describe(recipe: Recipe, world_size: int = 1, pool_size: int | None = None, items: int | None = None) -> str:
-    """The plan as a table with totals, at most 100 columns wide, and what it asks of the pool."""
-    planned = plan(recipe, pool_size, world_size, items)
-    rows = [["stage", "times", "prompts", "samples", "votes", "tokens", "steps", "batch"]]
-    rows += [_row(stage) for stage in planned]
-    totals = [
-        sum(stage.times * getattr(stage, name) for stage in planned) for name in ("samples", "votes", "tokens", "steps")
-    ]
-    rows.append(["in all", "", "", *map(_figure, totals), ""])
-    return "\n".join([*_aligned(rows), "", *_notes(recipe, planned, world_size)])
 
 
 def _questioner(recipe: Recipe, world_size: int) -> PlannedStage:
@@ -109,32 +96,3 @@ def _of_world(recipe: Recipe) -> bool:
 def _rollouts(recipe: Recipe, steps: int) -> int:
     """How many of the steps draw new completions: TRL uses each batch for `num_iterations` steps."""
     return -(-steps // recipe.grpo.get("num_iterations", 1))
-
-
-def _notes(recipe: Recipe, planned: list[PlannedStage], world_size: int) -> Iterable[str]:
-    pool_size = next(stage.prompts for stage in planned if stage.name == "pool")
-    images = sum(stage.times * stage.prompts for stage in planned if stage.name in ("questioner", "ask"))
-    size = f" from a pool of {pool_size:,}" if pool_size else ""
-    yield f"Images: {images:,} drawn{size}; none is drawn twice before every image was drawn once."
-    yield f"Batch: completions per process x parts per step, on {world_size} process{'es' if world_size > 1 else ''}."
-    if not recipe.evaluation.world:
-        yield "No held-out score: evaluation.world is not set."
-    if any(stage.name == "benchmarks" and not stage.prompts for stage in planned):
-        yield "Benchmarks: not all of their data can be read here, so their items are not counted."
-
-
-def _row(stage: PlannedStage) -> list[str]:
-    counts = [stage.prompts, stage.samples, stage.votes, stage.tokens, stage.steps]
-    cut = f"{stage.batching.per_device} x {stage.batching.accumulation:,}" if stage.batching else ""
-    return [stage.name, str(stage.times), *map(_figure, counts), cut]
-
-
-def _figure(count: int) -> str:
-    return f"{count:,}" if count else "-"
-
-
-def _aligned(rows: list[list[str]]) -> Iterable[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *cells in rows:
-        line = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        yield f"{name:<{widths[0]}}  {line}".rstrip()

@@ -1,0 +1,53 @@
+"""Floating-point operations of a stage. A multiplication with its addition is two.
+
+Forward, a token costs two operations for each parameter of a matrix, and four for each value of width `hidden` of each
+token that it sees (arXiv 2001.08361, table 1). Backward is twice forward. Norms, activations and rotations are left
+out, as is usual.
+"""
+
+from __future__ import annotations
+
+from visplay.plan.layout import Layout
+from visplay.plan.loads import Sampled
+from visplay.plan.shapes import Shape, Text, Vision
+from visplay.plan.tensors import Part
+
+
+def looking(vision: Vision, image_tokens: int) -> int:
+    """One image through the vision tower, most layers in windows."""
+    patches = image_tokens * vision.merged
+    matrices = vision.patch_values * vision.hidden + vision.layers * vision.layer_matrices
+    windows = (vision.layers - vision.full_layers) * min(vision.window, patches)
+    seen = vision.full_layers * patches + windows
+    return patches * (2 * matrices + 4 * vision.hidden * seen) + image_tokens * 2 * vision.merger_matrices
+
+
+def understanding(text: Text, tokens: int, before: int = 0) -> int:
+    """`tokens` tokens after `before` others through the layers; each sees itself and those that came before it."""
+    seen = tokens * before + tokens * (tokens + 1) // 2
+    return text.layers * (2 * text.layer_matrices * tokens + 4 * text.hidden * seen)
+
+
+def sampling(shape: Shape, sampled: Sampled) -> int:
+    """Each prompt is read once; each completion is written to the longest that it may be."""
+    writing, text = sampled.writing, shape.text
+    read = looking(shape.vision, writing.image_tokens) + understanding(text, writing.prompt_tokens)
+    written = understanding(text, writing.new_tokens, writing.prompt_tokens)
+    return sampled.prompts * read + sampled.samples * (written + 2 * text.head_matrix * writing.new_tokens)
+
+
+def training(shape: Shape, layout: Layout, part: Part, completions: int, samples: int) -> int:
+    """Training on `completions`, of which `samples` are new; TRL looks at the image of each completion again.
+
+    Forward, once more where it is recomputed, and backward; the scores of completions are always recomputed. The
+    reference goes forward once over what is new. Where adapters are trained, no matrix needs a gradient of its own,
+    which is half of the backward pass.
+    """
+    again = 1 if layout.recompute else 0
+    backward = 1 if layout.adapters else 2
+    seen = looking(shape.vision, part.image_tokens)
+    read = understanding(shape.text, part.length)
+    scored = 2 * shape.text.head_matrix * part.new_tokens
+    vision = seen * (1 + (again + backward if layout.trained_vision else 0))
+    own = vision + read * (1 + again + backward) + scored * (2 + backward)
+    return completions * own + (samples * (seen + read + scored) if layout.reference else 0)
