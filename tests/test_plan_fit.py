@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from visplay.plan import GPUS, Shape, describe_costs, misfits, shape_of
+from visplay.plan.adapters import adapter_parameters
 from visplay.plan.costs import checkpoint, costs, step_checkpoint
 from visplay.plan.layout import Layout, layout_of
 from visplay.plan.loads import load_of
@@ -61,6 +63,23 @@ def test_a_frozen_vision_tower_is_not_trained() -> None:
     assert not found.trained_vision and not found.reference
 
 
+def test_with_adapters_the_base_is_held_once_in_bfloat16() -> None:
+    chosen = recipe()
+    chosen.lora = SimpleNamespace(rank=2, targets=["k_proj", "v_proj"])  # type: ignore[attr-defined]
+    found = layout_of(chosen, shape())
+    adapters = 28 * 2 * 2 * (3584 + 512)
+    assert (found.trained, found.adapters, found.shared_base) == (adapters, adapters, True)
+    assert found.precision == "bfloat16" and not layout_of(recipe(), shape()).shared_base
+
+
+def test_adapters_beside_all_linear_layers() -> None:
+    text = 2 * (3584 + 3584) + 2 * (3584 + 512) + 3 * (3584 + 18_944)
+    vision = (1280 + 3840) + (1280 + 1280) + 3 * (1280 + 3420)
+    merger = (5120 + 5120) + (5120 + 3584)
+    assert adapter_parameters(shape(), 16, with_vision=False) == 16 * 28 * text
+    assert adapter_parameters(shape(), 16) == 16 * (28 * text + 32 * vision + merger)
+
+
 def test_what_a_questioner_stage_puts_on_its_models() -> None:
     chosen = recipe("qwen2_5_vl_7b", "sampling.batch=64", "labels.votes=10", "questioner.prompt=" + "abc" * 16)
     stages = {stage.name: stage for stage in plan(chosen, world_size=8)}
@@ -90,7 +109,8 @@ def test_seven_billion_fit_eight_gpus_with_zero_3_and_not_without() -> None:
     assert misfits(recipe("qwen2_5_vl_7b", deepspeed("zero3")), shape(), gpu, 8) == []
     found = misfits(recipe(), shape(), gpu, 8)
     assert [line.partition(":")[0] for line in found] == ["questioner", "reasoner"]
-    assert all("grpo.deepspeed=recipes/deepspeed/zero3.json" in line for line in found)
+    assert "; use grpo.deepspeed=recipes/deepspeed/zero3.json" in found[0]
+    assert "; use grpo.deepspeed=recipes/deepspeed/zero2.json" in found[1]
     assert "and A100-80 has room for 72.0 of its 80" in found[0]
 
 

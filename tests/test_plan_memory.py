@@ -118,12 +118,11 @@ def test_a_frozen_role_behind_servers_takes_nothing() -> None:
     assert "votes" not in found and not found["training"].frozen_role
 
 
-def test_adapters_over_a_shared_base_need_neither_frozen_role_nor_reference() -> None:
+def test_frozen_role_and_reference_over_a_shared_base_are_adapters() -> None:
     found = memory.training(SHAPE, layout(adapters=50, trained=50, shared_base=True), PART, WRITING, WRITING)
     assert found["training"].weights == 2 * P + 4 * 50
     assert (found["step"].gradients, found["step"].optimizer) == (4 * 50, 8 * 50)
-    assert {each.reference for each in found.values()} == {0}
-    assert {each.frozen_role for each in found.values()} == {4 * 50}
+    assert {(each.frozen_role, each.reference) for each in found.values()} == {(4 * 50, 4 * 50)}
 
 
 def test_the_optimizers_step_casts_gradients_under_deepspeed() -> None:

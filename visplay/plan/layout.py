@@ -1,7 +1,6 @@
 """How the training of a role lies on the machine: processes, ZeRO, what is held in which precision, what is trained.
 
-The seam for adapters is here: `trained` is what gets gradients, `shared_base` says that frozen role and reference are
-the trained model with other adapters.
+With adapters the base is held once, in bfloat16 on a GPU: frozen role and reference are it, with other adapters.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from visplay.plan.adapters import adapter_parameters
 from visplay.plan.shapes import Shape
 from visplay.recipe import Recipe
 
@@ -65,19 +65,23 @@ class Layout:
 def layout_of(recipe: Recipe, shape: Shape, processes: int = 1, cpu: bool = False) -> Layout:
     """The layout that a recipe asks for on `processes` GPUs, or CPUs."""
     grpo, zero = recipe.grpo, deepspeed_settings(recipe.grpo.get("deepspeed"))
-    trained = shape.parameters - (shape.vision.parameters if recipe.freeze_vision else 0)
+    adapters = _adapters(recipe, shape)
+    whole = shape.parameters - (shape.vision.parameters if recipe.freeze_vision else 0)
+    half = bool(grpo.get("bf16", not cpu))
     return Layout(
         processes=processes,
         zero=zero.get("stage", 0) if zero is not None else None,
         offload_optimizer=_offloaded(zero, "offload_optimizer"),
         offload_weights=_offloaded(zero, "offload_param"),
         bucket=_bucket(zero),
-        precision=_precision(bool(grpo.get("bf16", not cpu)), zero is not None),
+        precision=_precision(half, cast_once=zero is not None or adapters > 0),
         recompute=bool(grpo.get("gradient_checkpointing", not cpu)),
         reference=bool(grpo.get("beta", 0)),
         frozen_here=recipe.sampling.engine == "transformers",
-        trained=trained,
+        trained=adapters or whole,
         trained_vision=not recipe.freeze_vision,
+        adapters=adapters,
+        shared_base=adapters > 0,
     )
 
 
@@ -89,10 +93,17 @@ def deepspeed_settings(named: str | Mapping[str, Any] | None) -> Mapping[str, An
     return whole.get("zero_optimization") or {}
 
 
-def _precision(half: bool, deepspeed: bool) -> Precision:
+def _adapters(recipe: Recipe, shape: Shape) -> int:
+    lora = getattr(recipe, "lora", None)  # a recipe need not have the section
+    if lora is None or lora.rank is None:
+        return 0
+    return adapter_parameters(shape, lora.rank, lora.targets, with_vision=not recipe.freeze_vision)
+
+
+def _precision(half: bool, cast_once: bool) -> Precision:
     if not half:
         return "float32"
-    return "bfloat16" if deepspeed else "autocast"
+    return "bfloat16" if cast_once else "autocast"
 
 
 def _offloaded(zero: Mapping[str, Any] | None, key: str) -> bool:

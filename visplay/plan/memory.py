@@ -84,12 +84,14 @@ def _held(shape: Shape, layout: Layout, frozen_here: bool) -> Memory:
     """What is there during the whole stage; the frozen role is whole in every process."""
     frozen = 4 * layout.adapters if layout.shared_base else _alone(layout).weight_bytes * shape.parameters
     reference = layout.weight_bytes * shape.parameters // (layout.processes if layout.zero == 3 else 1)
+    if layout.shared_base:
+        reference = 4 * layout.adapters
     ddp = layout.weight_bytes * layout.trained if layout.zero is None and layout.processes > 1 else 0
     return Memory(
         gradients=tensors.gradients(layout) if layout.zero == 3 else ddp,
         optimizer=tensors.optimizer(layout),
         frozen_role=frozen if frozen_here else 0,
-        reference=reference if layout.reference and not layout.shared_base else 0,
+        reference=reference if layout.reference else 0,
     )
 
 
