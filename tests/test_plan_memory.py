@@ -82,6 +82,11 @@ def test_scoring_holds_a_tile_of_logits_and_never_all() -> None:
     assert tensors.scoring(wide, layout(adapters=1), long) == 4096 * 32_768 * 2 + 20_000 * 8 * 6
 
 
+def test_on_a_cpu_prompts_are_scored_too() -> None:
+    found = tensors.scoring(TEXT, layout(precision="float32"), PART)
+    assert found == 7 * 24 * 10 * 4 + 24 * 8 * (4 + 4) + 80 * 4
+
+
 def test_drawing_a_token() -> None:
     assert tensors.drawing(TEXT, layout(), rows=64) == 64 * 10 * (2 + 3 * 4)
 

@@ -121,9 +121,13 @@ def activations(shape: Shape, layout: Layout, part: Part) -> int:
 
 
 def scoring(text: Text, layout: Layout, part: Part) -> int:
-    """Scores of completions, backwards: a tile of logits, and in float32 the gradients of states and matrix."""
-    scored = part.rows * part.new_tokens
-    tile = min(scored, TILE[0]) * min(text.vocabulary, TILE[1]) * layout.value_bytes
+    """Scores of completions, backwards: a tile of logits, and in float32 the gradients of states and matrix.
+
+    In float32, as on a CPU, there is no kernel of its own for it: prompts are scored too, and a tile is seven.
+    """
+    plain = layout.value_bytes == 4
+    scored = part.tokens if plain else part.rows * part.new_tokens
+    tile = min(scored, TILE[0]) * min(text.vocabulary, TILE[1]) * layout.value_bytes * (7 if plain else 1)
     states = scored * text.hidden * (layout.sum_bytes + 4)
     matrix = text.head_matrix * (4 + layout.weight_bytes % 4)  # and once more, cast to bfloat16
     return tile + states + (0 if layout.adapters else matrix)
