@@ -8,12 +8,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from together import together
+from together import free_port, together
 
 from visplay.doctor import findings, installation, machine, wanted
 from visplay.doctor import together as meeting
@@ -34,10 +35,13 @@ TORCH = {
 }
 
 
-def doctor(*given: object, launcher: tuple[str, ...] = (sys.executable,), **place: str) -> Any:
+def started(command: Sequence[str], **place: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **place}
-    command = [*launcher, str(TOOL), *map(str, given)]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def doctor(*given: object, **place: str) -> subprocess.CompletedProcess[str]:
+    return started([sys.executable, str(TOOL), *map(str, given)], **place)
 
 
 def status(found: list[findings.Finding]) -> list[tuple[str, str]]:
@@ -54,8 +58,9 @@ def test_alone_it_looks_at_the_machine_and_at_what_the_recipe_needs_and_leaves_n
 
 
 def test_processes_of_a_launcher_meet_and_the_first_one_tells(tmp_path: Path) -> None:
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    done = doctor("--out", tmp_path, "--deadline", "500", launcher=launcher)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    place = {"NODES": "1", "GPUS": "2", "FIRST": "localhost", "PORT": str(free_port()), "TOOL": str(TOOL), "PATH": path}
+    done = started(["bash", "recipes/launch/torchrun.sh", "--out", str(tmp_path), "--deadline", "500"], **place)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("2 processes on 1 node") == 1 and done.stdout.count("python  ") == 1
     assert "each of 2 processes sees the files of all, and feels the lock of the first" in done.stdout
