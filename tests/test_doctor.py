@@ -31,6 +31,7 @@ TORCH = {
     "cuda": "13.2",
     "nccl": "2.30.7",
     "torchvision": None,
+    "nvcc": "13.2",
     "driver": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.82.07  Release Build",
 }
 
@@ -160,6 +161,16 @@ def test_a_gpu_that_fails_is_in_use_or_old_is_told(change: dict[str, Any], expec
 def test_no_gpu_is_right_or_wrong_by_driver_and_wish(torch: dict[str, Any], visible: str | None, expected: str) -> None:
     (found,) = machine.examine_gpus(torch, {"said": ["too old"], "found": []}, visible)
     assert found.status == expected
+
+
+def test_a_toolkit_of_another_version_is_wrong_where_the_recipe_offloads() -> None:
+    found = [machine.examine_toolkit({**TORCH, "nvcc": nvcc}, True).status for nvcc in ("13.2", None, "13.0")]
+    assert found == ["ok", "ok", "error"]
+    assert machine.examine_toolkit({**TORCH, "nvcc": "13.0"}, False).status == "warning"
+    shipped = [
+        Recipe(grpo={"deepspeed": f"{ROOT}/recipes/deepspeed/{name}.json"}) for name in ("zero3", "zero3_offload")
+    ]
+    assert [wanted.offloads(recipe) for recipe in (Recipe(), *shipped)] == [False, False, True]
 
 
 def test_more_threads_than_cores_few_files_and_little_shared_memory_are_warned_of() -> None:

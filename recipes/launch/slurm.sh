@@ -14,7 +14,7 @@
 # One torchrun a node. The nodes are examined first, so that a faulty one costs minutes and not hours.
 set -euo pipefail
 ulimit -n "$(ulimit -Hn)"
-FIRST="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+FIRST="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)"  # not head, whose early end would end the script
 export FIRST NODES="$SLURM_NNODES" ID="$SLURM_JOB_ID" PORT="$((20000 + SLURM_JOB_ID % 10000))"
 for tool in tools/doctor.py tools/evolve.py; do
     TOOL="$tool" srun --kill-on-bad-exit=1 bash recipes/launch/torchrun.sh "$@"

@@ -110,6 +110,8 @@ class _Local:
         if "gpus" in facts:
             self.gpus = len(facts["gpus"]["found"])
             yield from machine.examine_gpus(facts["torch"], facts["gpus"], os.environ.get("CUDA_VISIBLE_DEVICES"))
+            if self.gpus:
+                yield machine.examine_toolkit(facts["torch"], recipe is not None and wanted.offloads(recipe))
         if heard.failed:
             what = "GPUs" if "torch" in facts else "torch" if "folder" in facts else "folder"
             way_out = {

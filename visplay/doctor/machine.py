@@ -50,6 +50,15 @@ def examine_gpus(torch: Mapping[str, Any], gpus: Mapping[str, Any], visible: str
     ]
 
 
+def examine_toolkit(torch: Mapping[str, Any], offloads: bool) -> Finding:
+    """The CUDA toolkit of a machine with GPUs; `offloads` says that the recipe's DeepSpeed file compiles with it."""
+    if torch["nvcc"] in (None, torch["cuda"]):
+        return ok("nvcc", f"{torch['nvcc'] or 'none; what DeepSpeed compiles it compiles without'}")
+    judge = error if offloads else warning
+    way_out = f"needed for DeepSpeed's offload: set CUDA_HOME to a toolkit of version {torch['cuda']}, or to nothing"
+    return judge("nvcc", f"{torch['nvcc']}, and not the {torch['cuda']} of torch", way_out)
+
+
 def examine_threads(environment: Mapping[str, str], cores: int, processes: int) -> Finding:
     """Of `processes` on this machine, which may use `cores`."""
     given = environment.get("OMP_NUM_THREADS")

@@ -115,6 +115,13 @@ def examine_deepspeed(recipe: Recipe | None) -> Finding:
     return ok("deepspeed", f"{have}, with a compiler")
 
 
+def offloads(recipe: Recipe) -> bool:
+    """Whether its DeepSpeed file moves the optimizer out of the GPUs, for which DeepSpeed compiles an optimizer."""
+    named = recipe.grpo.get("deepspeed")
+    settings = json.loads(Path(named).read_text(encoding="utf-8")) if isinstance(named, str) else named or {}
+    return "offload_optimizer" in settings.get("zero_optimization", {})
+
+
 def examine_sampling(sampling: SamplingSettings) -> list[Finding]:
     if sampling.engine != "vllm":
         return []

@@ -10,8 +10,10 @@ fact `failed`. Nothing is judged here.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
+import subprocess
 import sys
 import time
 import warnings
@@ -88,12 +90,22 @@ def _torch() -> dict[str, Any]:
     torch = import_module("torch")
     nccl = ".".join(map(str, torch.cuda.nccl.version())) if torch.distributed.is_nccl_available() else None
     facts = {"version": torch.__version__, "cuda": torch.version.cuda, "nccl": nccl, "torchvision": None}
+    facts["nvcc"] = _nvcc(import_module("torch.utils.cpp_extension").CUDA_HOME)
     facts["driver"] = _DRIVER.read_text(encoding="utf-8").splitlines()[0] if _DRIVER.exists() else None
     try:
         import_module("torchvision.ops")
     except (ImportError, RuntimeError, AttributeError) as error:
         facts["torchvision"] = str(error).splitlines()[0]
     return facts
+
+
+def _nvcc(home: str | None) -> str | None:
+    """The version, such as 13.2, of the compiler in the CUDA toolkit; None where there is none."""
+    if home is None or not (compiler := Path(home) / "bin" / "nvcc").exists():
+        return None
+    said = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"release (\d+\.\d+)", said)
+    return found[1] if found else None
 
 
 def _gpus() -> dict[str, Any]:
