@@ -25,6 +25,7 @@ FLOORS = {
     "visplay.measure": LOOP,
     "visplay.pretrain": LOOP,
     "visplay.study": LOOP,
+    "visplay.doctor": LOOP,
     "tools": TOOLS,
 }
 BLIND_TO_TRUTH = ("visplay.roles", "visplay.labels", "visplay.engine")
