@@ -24,6 +24,8 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import GRPOConfig
 
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
+from visplay.engine.lora_trainer import LoraTrainer
+from visplay.engine.sampling import Sampler
 from visplay.engine.trainer import OpenImage, Reward, Trainer
 from visplay.recipe import Recipe, RecipeError, batching
 from visplay.runs import STEPS
@@ -48,13 +50,15 @@ def train(
     seed: int,
     folder: Path,
     open_image: OpenImage,
+    frozen: Sampler | None = None,
 ) -> None:
     """Train the model `start` for `steps` optimizer steps and save it as folder/checkpoint.
 
     Step s sees rows (s - 1) * prompts_per_step and on, in the order given, from the first again when they run out; each
     is completed `grpo.num_generations` times. `reward` gets all completions of a step at once, a group's next to each
     other, with one row for each completion; its answers must depend on nothing else. `open_image` gives an image that
-    is already resized.
+    is already resized. `frozen` is the sampler that the reward asks, if any: a SharedSampler is
+    lent the model in training.
 
     A killed call is gone on with by the same call on the same folder: the result has the same bytes. On another number
     of processes it begins again. All processes make the call. Raises NonFiniteError on a NaN step, ModelError for a
@@ -69,7 +73,8 @@ def train(
         _start_deepspeed(config)
         _forget_other_layouts(folder / STEPS, config)
         with closing(Journal(folder, role, steps, config.num_generations)) as journal:
-            trainer = Trainer(start, rows, reward, recipe, config, journal, open_image)
+            given = (start, rows, reward, recipe, config, journal, open_image)
+            trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen)
             resumed = journal.newest()
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             journal.summarise()
