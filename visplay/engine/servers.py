@@ -24,9 +24,10 @@ from pathlib import Path
 
 from visplay.endpoint import Endpoint, EndpointError
 from visplay.engine import guard
+from visplay.engine.export import whole
 from visplay.engine.relayed import RelayedSampler
 from visplay.engine.sampling import LocalSampler, Sampler, SharedSampler
-from visplay.engine.served import ServedSampler, Servers, served_name
+from visplay.engine.served import ServedSampler, Servers, how_to_serve, served_name
 from visplay.errors import VisplayError
 from visplay.recipe import PoolSettings, SamplingSettings
 from visplay.runs.processes import ALONE, Processes, lead
@@ -82,11 +83,12 @@ def open_sampler(
 def _served(model: str | Path, pool: PoolSettings, settings: SamplingSettings, folder: Path) -> Iterator[Sampler]:
     if settings.servers:
         yield ServedSampler(model, pool, settings, Servers(_named(model, settings), time.sleep))
-    else:
-        own = _OwnServers(model, settings, folder)
+        return
+    with whole(model, folder) as merged:
+        own = _OwnServers(merged, settings, folder)
         try:
             own.start()
-            yield ServedSampler(model, pool, settings, Servers(own.endpoints, own.pause))
+            yield ServedSampler(merged, pool, settings, Servers(own.endpoints, own.pause))
         finally:
             own.end()
 
@@ -107,7 +109,7 @@ def _named(model: str | Path, settings: SamplingSettings) -> list[Endpoint]:
     if not serving:
         raise EndpointError(
             f"no server of sampling.servers has this stage's model ({'; '.join(others)}); start one there and run the "
-            f"same command again:\n  vllm serve {shlex.quote(str(model))} --served-model-name {name}"
+            f"same command again:\n  {how_to_serve(model)}"
         )
     return serving
 
