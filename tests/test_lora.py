@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,10 +15,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_loop import ROOT
 from test_grpo import ROWS, Killed, by_length, killed_at, open_image, recipe, train, written
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, Qwen2_5_VLForConditionalGeneration
 
 from visplay.engine import grpo, lora, models
+from visplay.engine.export import export
 from visplay.engine.journal import Journal, Row, Score
 from visplay.engine.lora import AdapterError
 from visplay.engine.lora_trainer import LoraTrainer
@@ -33,7 +38,7 @@ REQUESTS: list[Request] = [(open_image(row.image), row.prompt) for row in ROWS]
 
 def small(**settings: Any) -> Recipe:
     """As in the tests of GRPO, by LoRA."""
-    made = recipe(learning_rate=0.05, **settings)
+    made = recipe(**{"learning_rate": 0.05} | settings)
     made.lora = LoraSettings(rank=4, alpha=8)
     return made
 
@@ -121,21 +126,26 @@ def test_all_linear_layers_are_adapted_but_the_head_and_of_a_frozen_vision_tower
         assert names == {f"{name}.lora_{part}.weight" for name in expected for part in "AB"}
 
 
-def test_the_base_is_in_memory_once_while_a_role_trains_against_another(second: Path, tmp_path: Path) -> None:
-    def whole_models() -> int:
-        gc.collect()
-        kind = type(models.load_model(second / "checkpoint"))
-        gc.collect()
-        return sum(type(thing) is kind for thing in gc.get_objects())
+def whole_models() -> int:
+    """How many there are in this process."""
+    gc.collect()
+    return sum(type(thing) is Qwen2_5_VLForConditionalGeneration for thing in gc.get_objects())
 
-    before, counts = whole_models(), []
+
+def test_the_base_is_in_memory_once_while_a_role_trains_against_another_and_not_at_all_afterwards(
+    second: Path, tmp_path: Path
+) -> None:
+    sampler, counts, before = shared(second / "checkpoint"), [], whole_models()
 
     def counting(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+        texts(sampler)
         counts.append(whole_models())
         return by_length(rows, completions)
 
-    train_against(second / "checkpoint", tmp_path, counting, steps=1)
-    assert counts == [before + 1]
+    train(second / "checkpoint", tmp_path, counting, 1, recipe=small(), frozen=sampler)
+    assert counts == [before + 1] and whole_models() == before
+    with pytest.raises(RuntimeError, match="can write only while a training lends it"):
+        texts(sampler)
 
 
 def test_a_frozen_role_writes_with_the_weights_in_training_as_it_would_alone(
@@ -176,8 +186,8 @@ def test_the_adapter_in_training_is_as_before_once_a_frozen_role_has_written_or_
         assert before[1] and all(".default." in name for name in before[1])
         texts(sampler)
         assert state() == before
-        with pytest.raises(AttributeError):
-            sampler.sample([("no picture", "How many?")], 1, 6, 0)  # type: ignore[list-item]
+        with pytest.raises(ValueError, match="the text names <image 3>"):
+            sampler.sample([([], "<image 3>?")], 1, 6, 0)
         assert state() == before
 
 
@@ -258,3 +268,35 @@ def test_a_base_that_is_gone_is_named(second: Path, tmp_path: Path) -> None:
     (tmp_path / FILES[0]).write_text(json.dumps(config | {"base_model_name_or_path": "/nowhere/base"}))
     with pytest.raises(models.ModelError, match=rf"no model at /nowhere/base, the base that {tmp_path}/adapter_config"):
         models.identity(tmp_path)
+
+
+def test_an_export_is_a_whole_model_that_writes_as_the_adapter(base: Path, second: Path, tmp_path: Path) -> None:
+    checkpoint, out = second / "checkpoint", tmp_path / "whole"
+    command = [sys.executable, str(ROOT / "tools" / "export.py"), str(checkpoint), "--out", str(out)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.endswith(f"{out}\n"), done.stderr
+    opened, found = AutoModelForImageTextToText.from_pretrained(out, output_loading_info=True)
+    assert not any(found.values()) and not [name for name, _ in opened.named_parameters() if "lora" in name]
+    assert models.tensor_shapes(out) == models.tensor_shapes(base)
+    for file in FILES[2:]:
+        assert (out / file).read_bytes() == (checkpoint / file).read_bytes()
+    assert greedy(out) == greedy(checkpoint) != greedy(base)
+
+
+def greedy(checkpoint: Path) -> list[list[str]]:
+    return [[one.text for one in each] for each in alone(checkpoint).sample(REQUESTS, 1, 12, 0, greedy=True)]
+
+
+def test_an_export_stored_in_half_the_size_is_rounded_once(second: Path, tmp_path: Path) -> None:
+    for dtype in ("float32", "bfloat16"):
+        export(second / "checkpoint", tmp_path / dtype, dtype)
+    exact, rounded = (load_file(tmp_path / dtype / "model.safetensors") for dtype in ("float32", "bfloat16"))
+    assert all(torch.equal(rounded[name], exact[name].bfloat16()) for name in exact)
+
+
+def test_what_is_whole_or_would_be_overwritten_is_not_exported(base: Path, second: Path, tmp_path: Path) -> None:
+    with pytest.raises(models.ModelError, match=f"{base} is no folder with an adapter"):
+        export(base, tmp_path / "new")
+    with pytest.raises(models.ModelError, match=f"{tmp_path} is there already"):
+        export(second / "checkpoint", tmp_path)
+    assert not list(tmp_path.iterdir())

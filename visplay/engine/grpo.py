@@ -25,7 +25,7 @@ from trl import GRPOConfig
 
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
 from visplay.engine.lora_trainer import LoraTrainer
-from visplay.engine.sampling import Sampler
+from visplay.engine.sampling import Sampler, SharedSampler
 from visplay.engine.trainer import OpenImage, Reward, Trainer
 from visplay.recipe import Recipe, RecipeError, batching
 from visplay.runs import STEPS
@@ -68,7 +68,7 @@ def train(
         raise ValueError(f"no rows to train the {role} on")
     if (folder / CHECKPOINT).exists():  # killed after its last act
         return
-    with _known_warnings_hidden(), _given_back():
+    with _known_warnings_hidden(), _given_back(frozen):
         config = settings(recipe, steps, prompts_per_step, max_new_tokens, seed, folder)
         _start_deepspeed(config)
         _forget_other_layouts(folder / STEPS, config)
@@ -150,11 +150,13 @@ def _contents(configuration: str | dict[str, object] | None) -> object:
 
 
 @contextmanager
-def _given_back() -> Iterator[None]:
+def _given_back(frozen: Sampler | None) -> Iterator[None]:
     """What training holds is let go: later models are not partitioned, and GPU memory is free for the next stage."""
     try:
         yield
     finally:
+        if isinstance(frozen, SharedSampler):
+            frozen.give_back()
         unset_hf_deepspeed_config()
         gc.collect()
         torch.cuda.empty_cache()

@@ -155,12 +155,19 @@ class SharedSampler(LocalSampler):
         self.processor = models.load_processor(checkpoint, pool.min_tokens, pool.max_tokens)
         self.settings = settings
         self.processes = processes
+        self._lent: Callable[[], AbstractContextManager[PreTrainedModel]] | None = None
 
     def borrow(self, lent: Callable[[], AbstractContextManager[PreTrainedModel]]) -> None:
         """Write from now on with the model that `lent()` holds out, whole and playing this role, for a call."""
         self._lent = lent
 
+    def give_back(self) -> None:
+        """Hold on to nothing of the training."""
+        self._lent = self.model = None
+
     def sample(self, *asked: Any, **how: Any) -> list[list[Completion]]:
         """As `LocalSampler`, with the same completions."""
+        if self._lent is None:
+            raise RuntimeError(f"{self.checkpoint} can write only while a training lends it its model")
         with self._lent() as self.model:
             return super().sample(*asked, **how)
