@@ -166,7 +166,7 @@ def _given_back(frozen: Sampler | None) -> Iterator[None]:
 def _known_warnings_hidden() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
-        warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning)  # TRL's use
+        warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_\w+)?` is deprecated", FutureWarning)  # TRL's use
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_a_reward_of_none)
         yield
 
