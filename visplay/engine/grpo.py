@@ -166,7 +166,8 @@ def _given_back(frozen: Sampler | None) -> Iterator[None]:
 def _known_warnings_hidden() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
-        warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_\w+)?` is deprecated", FutureWarning)  # TRL's use
+        # TRL's use of it.
+        warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_\w+)?` is deprecated", FutureWarning)
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_a_reward_of_none)
         yield
 
