@@ -61,6 +61,8 @@ def broken_rule(module: str, imported: str) -> str | None:
     at_home = any(within(module, home) for home in MAY_BE_HEAVY) or (module, imported) == BORROWED
     if any(within(imported, heavy) for heavy in HEAVY) and not at_home:
         return "heavy third parties are imported in visplay/engine only"
+    if within(imported, "peft") and module != "visplay.engine.lora":
+        return "adapters have their home in visplay/engine/lora.py"
     if within(imported, "math_verify") and module != "visplay.labels.latex":
         return "math_verify hangs on hostile text; only visplay/labels/latex.py knows how to kill it"
     if within(imported, "visplay.worlds") and any(within(module, blind) for blind in BLIND_TO_TRUTH):
@@ -102,6 +104,7 @@ def test_no_import_breaks_a_rule() -> None:
         ("visplay/roles/rewards.py", "def late():\n    import torch.nn"),
         ("visplay/evolve.py", "from trl import GRPOTrainer"),
         ("tools/evolve.py", "import peft"),
+        ("visplay/engine/models.py", "from peft import PeftModel"),
         ("visplay/labels/answers.py", "from math_verify import parse"),
         ("visplay/labels/silver.py", "from visplay.worlds.audit import silver_accuracy"),
         ("visplay/roles/reasoner.py", "from visplay import worlds"),

@@ -166,6 +166,20 @@ def test_a_setting_that_rollouts_would_not_heed_is_refused(write, override):
     assert "rollouts" in problems(write(), f"grpo.{override}")[0]
 
 
+def test_a_model_that_is_an_adapter_and_what_trl_cannot_do_to_one_are_refused(write, tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    assert problems(write(), f"model={tmp_path}", "lora.rank=8", "grpo.sync_ref_model=true") == [
+        f"model: {tmp_path} is an adapter; merge it first: tools/export.py {tmp_path} --out DIR",
+        "grpo.sync_ref_model: TRL cannot do this with lora.rank; leave out one of them",
+    ]
+
+
+def test_a_section_that_is_null_has_its_defaults(write):
+    path = write("lora: {rank: 8, alpha: 2}\nlabels:\n")
+    assert (load_recipe(path).lora.rank, load_recipe(path).labels.votes) == (8, 10)
+    assert load_recipe(path, ["lora=null"]).lora == Recipe().lora
+
+
 def test_all_votes_may_have_to_be_parsed(write):
     assert load_recipe(write(), ["labels.votes=5"]).labels.min_parsed == 5
 

@@ -19,12 +19,12 @@ from PIL import Image
 from vllm_dialect import BASE, POOL, VllmServer
 
 from visplay.endpoint import EndpointError
-from visplay.engine import guard, models
+from visplay.engine import guard, lora, models
 from visplay.engine.prompts import Request, encode
 from visplay.engine.sampling import LocalSampler
 from visplay.engine.served import probes, served_name
 from visplay.engine.servers import ServerError, open_sampler
-from visplay.recipe import SamplingSettings
+from visplay.recipe import LoraSettings, SamplingSettings
 from visplay.runs import Stopped, stop_signals
 
 FAKE = Path(__file__).with_name("fake_vllm.py")
@@ -74,6 +74,23 @@ def test_a_server_is_started_on_the_checkpoint_and_nothing_of_it_is_left(folder:
     assert (start["model"], start["given"]["--served-model-name"]) == (str(BASE), served_name(BASE))
     assert start["given"]["--host"] == "127.0.0.1"
     assert gone(folder)
+
+
+def test_a_server_of_an_adapter_is_started_on_its_merged_model_which_is_gone_afterwards(folder: Path) -> None:
+    checkpoint = folder / "checkpoint"
+    made = lora.begin(models.load_model(BASE), BASE, LoraSettings(2, 4), None)
+    models.save_adapter(made, models.load_processor(BASE, 4, 64), checkpoint)
+    with open_sampler(checkpoint, POOL, settings(folder), folder) as sampler:
+        (start,) = starts(folder)
+        name = start["given"]["--served-model-name"]
+        assert start["model"] == str(folder / "merged") and name == served_name(folder / "merged")
+        assert models.tensor_shapes(folder / "merged") == models.tensor_shapes(BASE)
+        assert sampler.sample(REQUESTS[:1], 1, 8, seed=0)[0][0].text == "yes"
+    assert gone(folder) and not (folder / "merged").exists()
+    nobody = SamplingSettings("vllm", servers=["http://127.0.0.1:9/v1"])
+    to_serve = rf"export.py {checkpoint} --out MERGED && vllm serve MERGED --served-model-name visplay-"
+    with pytest.raises(EndpointError, match=to_serve), open_sampler(checkpoint, POOL, nobody, folder):
+        pass
 
 
 def test_each_server_sees_its_gpus_and_nothing_of_the_launcher(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

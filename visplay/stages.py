@@ -56,7 +56,7 @@ def train_questioner(run: Run, recipe: Recipe, k: int, start: str, against: str,
     chosen = [pool.by_id[record.id] for record in drawn]
 
     def work(folder: Path) -> None:
-        with _sampler(run, recipe, against, folder) as frozen:
+        with _sampler(run, recipe, against, folder, shared=recipe.lora.rank is not None) as frozen:
             questioner.train(_found(run, start), frozen, chosen, recipe, _seed(recipe, k, "questioner"), folder)
 
     inputs = {"start": _identity(run, start), "against": _identity(run, against), "images": pool.fingerprint}
@@ -224,12 +224,21 @@ def _identity(run: Run, checkpoint: str) -> str:
 
 @contextmanager
 def _sampler(
-    run: Run, recipe: Recipe, checkpoint: str, folder: Path, whole: bool = False, processes: Processes | None = None
+    run: Run,
+    recipe: Recipe,
+    checkpoint: str,
+    folder: Path,
+    whole: bool = False,
+    processes: Processes | None = None,
+    shared: bool = False,
 ) -> Iterator[Sampler]:
-    """The recipe's engine on a checkpoint; what stays unanswered is counted, and with `whole`, for scores, an error."""
+    """The recipe's engine on a checkpoint; what stays unanswered is counted, and with `whole`, for scores, an error.
+
+    With `shared` it writes with the model that is trained meanwhile.
+    """
     settings = dataclasses.replace(recipe.sampling, max_unanswered=0.0) if whole else recipe.sampling
-    shared = processes or run.processes
-    with open_sampler(_found(run, checkpoint), recipe.pool, settings, run.directory, shared) as sampler:
+    together = processes or run.processes
+    with open_sampler(_found(run, checkpoint), recipe.pool, settings, run.directory, together, shared) as sampler:
         yield sampler
-    if sampler.unanswered and shared.rank == 0:
+    if sampler.unanswered and together.rank == 0:
         summarise(folder, {"unanswered": sampler.unanswered})

@@ -24,6 +24,8 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import GRPOConfig
 
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
+from visplay.engine.lora_trainer import LoraTrainer
+from visplay.engine.sampling import Sampler, SharedSampler
 from visplay.engine.trainer import OpenImage, Reward, Trainer
 from visplay.recipe import Recipe, RecipeError, batching
 from visplay.runs import STEPS
@@ -48,13 +50,15 @@ def train(
     seed: int,
     folder: Path,
     open_image: OpenImage,
+    frozen: Sampler | None = None,
 ) -> None:
     """Train the model `start` for `steps` optimizer steps and save it as folder/checkpoint.
 
     Step s sees rows (s - 1) * prompts_per_step and on, in the order given, from the first again when they run out; each
     is completed `grpo.num_generations` times. `reward` gets all completions of a step at once, a group's next to each
     other, with one row for each completion; its answers must depend on nothing else. `open_image` gives an image that
-    is already resized.
+    is already resized. `frozen` is the sampler that the reward asks, if any: a SharedSampler is
+    lent the model in training.
 
     A killed call is gone on with by the same call on the same folder: the result has the same bytes. On another number
     of processes it begins again. All processes make the call. Raises NonFiniteError on a NaN step, ModelError for a
@@ -64,12 +68,13 @@ def train(
         raise ValueError(f"no rows to train the {role} on")
     if (folder / CHECKPOINT).exists():  # killed after its last act
         return
-    with _known_warnings_hidden(), _given_back():
+    with _known_warnings_hidden(), _given_back(frozen):
         config = settings(recipe, steps, prompts_per_step, max_new_tokens, seed, folder)
         _start_deepspeed(config)
         _forget_other_layouts(folder / STEPS, config)
         with closing(Journal(folder, role, steps, config.num_generations)) as journal:
-            trainer = Trainer(start, rows, reward, recipe, config, journal, open_image)
+            given = (start, rows, reward, recipe, config, journal, open_image)
+            trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen)
             resumed = journal.newest()
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             journal.summarise()
@@ -145,11 +150,13 @@ def _contents(configuration: str | dict[str, object] | None) -> object:
 
 
 @contextmanager
-def _given_back() -> Iterator[None]:
+def _given_back(frozen: Sampler | None) -> Iterator[None]:
     """What training holds is let go: later models are not partitioned, and GPU memory is free for the next stage."""
     try:
         yield
     finally:
+        if isinstance(frozen, SharedSampler):
+            frozen.give_back()
         unset_hf_deepspeed_config()
         gc.collect()
         torch.cuda.empty_cache()
@@ -159,7 +166,8 @@ def _given_back() -> Iterator[None]:
 def _known_warnings_hidden() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
-        warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning)  # TRL's use
+        # TRL's use of it.
+        warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_\w+)?` is deprecated", FutureWarning)
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_a_reward_of_none)
         yield
 

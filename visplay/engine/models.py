@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from visplay.engine import lora
 from visplay.errors import VisplayError
 from visplay.images import TOKEN_SIDE
 
@@ -58,21 +59,24 @@ def identity(path: str | Path) -> str:
     """What tells one model from another under the same name: a hash of a folder's files, or a hub id's commit.
 
     Every file counts, by name and content, since a chat template or tokenizer makes another model too; but not hidden
-    ones, nor the log of how the weights came about.
+    ones, nor the log of how the weights came about. An adapter is also another one over another base.
 
     Raises ModelError when there is no such model, before any of its weights is read into memory.
     """
+    base = lora.base_of(path)
     try:
-        config = AutoConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(base)
     except (OSError, ValueError, KeyError) as error:
+        named = "" if base == path else f", the base that {path}/adapter_config.json names"
         raise ModelError(
-            f"no model at {path}, neither as a folder nor in the local hub cache; fetch it with `hf download {path}`, "
-            f"or set HF_HUB_OFFLINE=0 to let this command fetch it ({str(error).splitlines()[0]})"
+            f"no model at {base}{named}, neither as a folder nor in the local hub cache; fetch it with "
+            f"`hf download {base}`, or set HF_HUB_OFFLINE=0 to let this command fetch it "
+            f"({str(error).splitlines()[0]})"
         ) from error
     folder = Path(path)
     if not folder.is_dir():
         return str(config._commit_hash)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"" if base == path else identity(base).encode())
     names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     for name in names:
         if name != _LOG and not any(part.startswith(".") for part in name.split("/")):
@@ -84,18 +88,21 @@ def identity(path: str | Path) -> str:
 def load_model(
     path: str | Path, where: torch.device | str | None = None, dtype: torch.dtype | None = None
 ) -> PreTrainedModel:
-    """The model in a local folder or under a hub id, in evaluation mode.
+    """The model in a local folder or under a hub id, in evaluation mode; with an adapter, its base and that.
 
     `where` None is `device()`; `dtype` None is bfloat16 on CUDA and float32 on the CPU, where bfloat16 is slower.
     """
     target = torch.device(where) if where is not None else device()
     if dtype is None:
         dtype = torch.float32 if target.type == "cpu" else torch.bfloat16
+    base = lora.base_of(path)
     try:
-        model, found = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, output_loading_info=True)
+        model, found = AutoModelForImageTextToText.from_pretrained(base, dtype=dtype, output_loading_info=True)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path} is not an image-text-to-text model that can be loaded: {error}") from error
-    _refuse_gaps(path, found)
+        raise ModelError(f"{base} is not an image-text-to-text model that can be loaded: {error}") from error
+    _refuse_gaps(base, found)
+    if base != path:
+        model = lora.attach(model, path).get_base_model()
     return model.to(target).eval()
 
 
@@ -115,11 +122,16 @@ def load_processor(path: str | Path, min_tokens: int, max_tokens: int) -> Proces
 
 
 def freeze_vision(model: PreTrainedModel) -> None:
-    """Take the vision tower, with its projection to the text model, out of training."""
+    """Take the vision tower out of training."""
+    vision_tower(model).requires_grad_(False)
+
+
+def vision_tower(model: PreTrainedModel) -> torch.nn.Module:
+    """What reads pictures, with its projection to the text model."""
     tower = model.get_encoder("image")
     if tower is model or tower is model.base_model:
         raise ModelError(f"{type(model).__name__} has no vision tower that can be told apart; set freeze_vision: false")
-    tower.requires_grad_(False)
+    return tower
 
 
 def banned_tokens(model: PreTrainedModel) -> list[int]:
@@ -134,6 +146,7 @@ def end_tokens(model: PreTrainedModel, processor: ProcessorMixin) -> list[int]:
 
 def stored_tokens(path: str | Path, processor: ProcessorMixin) -> tuple[list[int], list[int]]:
     """The banned and the end tokens of a model that is not loaded."""
+    path = lora.base_of(path)
     config = AutoConfig.from_pretrained(path)
     try:
         settings = GenerationConfig.from_pretrained(path)
@@ -159,13 +172,20 @@ def save(
     `like` is the model that training started from; its names are compared where it is a local folder. `weights` are
     given for a model that is an `outline`. Raises ModelError, also for weights that are not finite.
     """
-    held = dict(model.named_parameters()) if weights is None else weights
-    for name, tensor in held.items():
-        if not tensor.isfinite().all():
-            raise ModelError(f"{name} holds NaN or infinity, so nothing was saved; lower the learning rate")
+    _refuse_non_finite(dict(model.named_parameters()) if weights is None else weights)
     model.save_pretrained(folder, state_dict=weights)
     processor.save_pretrained(folder)
     check(folder, like)
+
+
+def save_adapter(
+    model: lora.PeftModel, processor: ProcessorMixin, folder: Path, weights: Mapping[str, torch.Tensor] | None = None
+) -> None:
+    """Write the adapter in training as a checkpoint, and check that it opens; else as `save`."""
+    _refuse_non_finite(lora.trained_weights(model, weights))
+    lora.save(model, folder, weights)
+    processor.save_pretrained(folder)
+    check(folder)
 
 
 def check(folder: Path, like: str | Path | None = None) -> None:
@@ -201,6 +221,12 @@ def _ends(settings: GenerationConfig, processor: ProcessorMixin) -> list[int]:
     more = settings.eos_token_id
     ids = more if isinstance(more, list) else [more]
     return sorted({processor.tokenizer.eos_token_id, *ids} - {None})
+
+
+def _refuse_non_finite(weights: Mapping[str, torch.Tensor]) -> None:
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise ModelError(f"{name} holds NaN or infinity, so nothing was saved; lower the learning rate")
 
 
 def _refuse_gaps(path: str | Path, found: dict[str, Any]) -> None:

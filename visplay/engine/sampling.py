@@ -7,11 +7,12 @@ it a model in this process or one behind servers (visplay/engine/served.py); GRP
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tqdm import tqdm
 from transformers import PreTrainedModel
@@ -81,7 +82,7 @@ class LocalSampler:
         `processes` share the work of each call, which all of them must make.
         """
         self.model = models.load_model(model) if isinstance(model, str | Path) else model
-        source = self.model.config.name_or_path
+        source = model if isinstance(model, str | Path) else model.config.name_or_path
         self.processor = models.load_processor(source, pool.min_tokens, pool.max_tokens)
         self.settings = settings
         self.processes = processes
@@ -138,3 +139,35 @@ class LocalSampler:
         size = max(1, self.settings.batch // n)
         while batch := list(islice(order, size)):
             yield batch
+
+
+class SharedSampler(LocalSampler):
+    """A frozen role, LoRA, on the model that another role is trained on: one base in memory for both.
+
+    It can be asked once a training has lent its model, as `grpo.train` does, and for as long as that goes on.
+    """
+
+    def __init__(
+        self, checkpoint: str | Path, pool: PoolSettings, settings: SamplingSettings, processes: Processes = ALONE
+    ) -> None:
+        """`checkpoint` is an adapter, or its base itself."""
+        self.checkpoint = checkpoint
+        self.processor = models.load_processor(checkpoint, pool.min_tokens, pool.max_tokens)
+        self.settings = settings
+        self.processes = processes
+        self._lent: Callable[[], AbstractContextManager[PreTrainedModel]] | None = None
+
+    def borrow(self, lent: Callable[[], AbstractContextManager[PreTrainedModel]]) -> None:
+        """Write from now on with the model that `lent()` holds out, whole and playing this role, for a call."""
+        self._lent = lent
+
+    def give_back(self) -> None:
+        """Hold on to nothing of the training."""
+        self._lent = self.model = None
+
+    def sample(self, *asked: Any, **how: Any) -> list[list[Completion]]:
+        """As `LocalSampler`, with the same completions."""
+        if self._lent is None:
+            raise RuntimeError(f"{self.checkpoint} can write only while a training lends it its model")
+        with self._lent() as self.model:
+            return super().sample(*asked, **how)

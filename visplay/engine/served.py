@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shlex
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from tqdm import tqdm
 from transformers import ProcessorMixin
 
 from visplay.endpoint import Chat, Endpoint, EndpointError, Message, Pause, ask
-from visplay.engine import models
+from visplay.engine import lora, models
 from visplay.engine.arrivals import as_they_come
 from visplay.engine.prompts import Request, chat_content, encode
 from visplay.engine.sampling import Completion
@@ -56,6 +57,13 @@ class Servers:
 def served_name(model: str | Path) -> str:
     """What the servers of a model must call it: its identity, so that no other model goes by the name."""
     return f"visplay-{models.identity(model)[:16]}"
+
+
+def how_to_serve(model: str | Path) -> str:
+    """The command for it; an adapter is merged first."""
+    path = shlex.quote(str(model))
+    merge = f"python tools/export.py {path} --out MERGED && " if lora.is_adapter(model) else ""
+    return f"{merge}vllm serve {'MERGED' if merge else path} --served-model-name {served_name(model)}"
 
 
 class ServedSampler:

@@ -24,9 +24,10 @@ from pathlib import Path
 
 from visplay.endpoint import Endpoint, EndpointError
 from visplay.engine import guard
+from visplay.engine.export import whole
 from visplay.engine.relayed import RelayedSampler
-from visplay.engine.sampling import LocalSampler, Sampler
-from visplay.engine.served import ServedSampler, Servers, served_name
+from visplay.engine.sampling import LocalSampler, Sampler, SharedSampler
+from visplay.engine.served import ServedSampler, Servers, how_to_serve, served_name
 from visplay.errors import VisplayError
 from visplay.recipe import PoolSettings, SamplingSettings
 from visplay.runs.processes import ALONE, Processes, lead
@@ -51,15 +52,22 @@ class ServerError(VisplayError, RuntimeError):
 
 @contextmanager
 def open_sampler(
-    model: str | Path, pool: PoolSettings, settings: SamplingSettings, folder: Path, processes: Processes = ALONE
+    model: str | Path,
+    pool: PoolSettings,
+    settings: SamplingSettings,
+    folder: Path,
+    processes: Processes = ALONE,
+    shared: bool = False,
 ) -> Iterator[Sampler]:
     """A sampler of the recipe's engine on a checkpoint, and its servers for as long; their logs go to `folder`.
+
+    With `shared` it has no model of its own in this process, but needs to be lent one.
 
     Of several processes, each has a model of its own, or process 0 alone starts and asks the servers, for all. Raises
     ServerError, and EndpointError for servers that are not fit to be asked.
     """
     if settings.engine == "transformers":
-        yield LocalSampler(model, pool, settings, processes)
+        yield (SharedSampler if shared else LocalSampler)(model, pool, settings, processes)
         return
     with ExitStack() as opened:
 
@@ -75,11 +83,12 @@ def open_sampler(
 def _served(model: str | Path, pool: PoolSettings, settings: SamplingSettings, folder: Path) -> Iterator[Sampler]:
     if settings.servers:
         yield ServedSampler(model, pool, settings, Servers(_named(model, settings), time.sleep))
-    else:
-        own = _OwnServers(model, settings, folder)
+        return
+    with whole(model, folder) as merged:
+        own = _OwnServers(merged, settings, folder)
         try:
             own.start()
-            yield ServedSampler(model, pool, settings, Servers(own.endpoints, own.pause))
+            yield ServedSampler(merged, pool, settings, Servers(own.endpoints, own.pause))
         finally:
             own.end()
 
@@ -100,7 +109,7 @@ def _named(model: str | Path, settings: SamplingSettings) -> list[Endpoint]:
     if not serving:
         raise EndpointError(
             f"no server of sampling.servers has this stage's model ({'; '.join(others)}); start one there and run the "
-            f"same command again:\n  vllm serve {shlex.quote(str(model))} --served-model-name {name}"
+            f"same command again:\n  {how_to_serve(model)}"
         )
     return serving
 
@@ -186,15 +195,9 @@ class _Server:
             said.write(f"$ {shlex.join(command)}\n".encode())
             said.flush()
             guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), *command]
+            nothing, own = subprocess.DEVNULL, self._environment()
             self._started.append(
-                subprocess.Popen(
-                    guarded,
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=said,
-                    env=self._environment(),
-                    start_new_session=True,
-                )
+                subprocess.Popen(guarded, stdin=nothing, stdout=said, stderr=said, env=own, start_new_session=True)
             )
 
     def died(self) -> bool:

@@ -18,7 +18,7 @@ import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset
 from PIL import Image
-from transformers import PrinterCallback, ProcessorMixin, TrainerState
+from transformers import PreTrainedModel, PrinterCallback, ProcessorMixin, TrainerState
 from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
@@ -47,11 +47,9 @@ class Trainer(GRPOTrainer):
         journal: Journal,
         open_image: OpenImage,
     ) -> None:
-        model = models.load_model(start, "cpu", torch.float32)
         self._start, self._rows, self._reward, self._journal = start, rows, reward, journal
         self._open_image, self._recipe = open_image, recipe
-        if recipe.freeze_vision:
-            models.freeze_vision(model)
+        model = self._model(config)
         self._opened: dict[int, dict[str, Any]] = {}
         self._turn: list[int] = []  # the row of each completion that is this process's own
         self._later: torch.Tensor | None = None  # the generator's state after a part with new completions
@@ -99,12 +97,9 @@ class Trainer(GRPOTrainer):
         """Write the trained model as `folder`, whole or not at all, and remove the step checkpoints."""
         # Where each process holds a part of every tensor, all must give theirs.
         weights = self.accelerator.get_state_dict(self.model_wrapped) if self._partitioned else None
-        # A partitioned model does not know by which names its tensors are stored.
-        model = models.outline(self._start) if weights else self.accelerator.unwrap_model(self.model)
-        model.config, model.generation_config = self._as_loaded  # TRL has put in what it needs itself
         if self.accelerator.is_main_process:
             unfinished = Path(self.args.output_dir)
-            models.save(model, self._processor(), unfinished / folder.name, like=self._start, weights=weights)
+            self._store(unfinished / folder.name, weights)
             move_whole(unfinished / folder.name, folder)
             shutil.rmtree(unfinished.parent)
         self.accelerator.wait_for_everyone()
@@ -119,6 +114,24 @@ class Trainer(GRPOTrainer):
         # The stock method matches no name of Qwen2.5-VL and silently keeps the initial weights (transformers#43701).
         stored = models.load_model(resume_from_checkpoint, self.model.device, self.model.dtype)
         self.model.load_state_dict(stored.state_dict(), strict=True)
+
+    def _model(self, config: GRPOConfig) -> PreTrainedModel:
+        """The model to train, as it starts."""
+        model = models.load_model(self._start, "cpu", torch.float32)
+        if self._recipe.freeze_vision:
+            models.freeze_vision(model)
+        return model
+
+    def _store(self, folder: Path, weights: dict[str, torch.Tensor] | None) -> None:
+        """Write the checkpoint; `weights` where the model is partitioned."""
+        # A partitioned model does not know by which names its tensors are stored.
+        model = models.outline(self._start) if weights else self.accelerator.unwrap_model(self.model)
+        model.config, model.generation_config = self._as_loaded  # TRL has put in what it needs itself
+        models.save(model, self._processor(), folder, like=self._start, weights=weights)
+
+    def _writing(self) -> AbstractContextManager[PreTrainedModel]:
+        """The model to write with; ZeRO-3's weights are gathered whole, as each process reads its own tokens."""
+        return unwrap_model_for_generation(self.model_wrapped, self.accelerator)
 
     def _processor(self) -> ProcessorMixin:
         """A new one: a tokenizer keeps, and would save, how it was last used."""
@@ -149,8 +162,7 @@ class Trainer(GRPOTrainer):
         """TRL's rollout function: the completions of all processes, cut into the same chunks whatever their number."""
         place, count = self.accelerator.process_index, self.accelerator.num_processes
         written = []
-        # ZeRO-3's weights are gathered whole, as the processes read different numbers of tokens.
-        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
+        with self._writing() as model:
             for number, chunk in enumerate(chunks(gather_object(self._turn), self._recipe.sampling.batch)):
                 if number % count == place:
                     with self._randomness(number):

@@ -32,6 +32,8 @@ BENCHMARK_TOKENS = 16  # pool.max_tokens at least
 RANGES: dict[str, tuple[float, float | None]] = {
     "iterations": (1, None),
     "seed": (0, 2**32 - 1),
+    "lora.rank": (1, None),
+    "lora.alpha": (0, None),
     "pool.min_tokens": (1, None),
     "pool.max_tokens": (1, None),
     "pool.max_bad_share": (0, 1),
@@ -98,6 +100,7 @@ def problems(values: Values, world_size: int) -> list[str]:
         _names,
         _order,
         _pool,
+        _lora,
         _engine,
         _prompt,
         _distance,
@@ -147,6 +150,16 @@ def _pool(values: Values) -> list[str]:
     if kind == "hf" and colon and not name:
         return ["pool.source: hf: names no dataset; use hf:OWNER/NAME"]
     return []
+
+
+def _lora(values: Values) -> list[str]:
+    model = str(values.get("model", ""))
+    found = []
+    if (Path(model) / "adapter_config.json").is_file() and not (Path(model) / "config.json").is_file():
+        found.append(f"model: {model} is an adapter; merge it first: tools/export.py {model} --out DIR")
+    if values.get("lora.rank") is not None and values.get("grpo.sync_ref_model"):
+        found.append("grpo.sync_ref_model: TRL cannot do this with lora.rank; leave out one of them")
+    return found
 
 
 def _engine(values: Values) -> list[str]:

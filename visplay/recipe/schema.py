@@ -41,6 +41,15 @@ class SamplingSettings:
 
 
 @dataclass
+class LoraSettings:
+    """Small matrices beside the frozen weights are trained, in both roles over one base. Without dropout."""
+
+    rank: int | None = None  # None: no LoRA, all weights are trained
+    alpha: float = 32.0  # what the matrices add is scaled by alpha / rank
+    targets: list[str] = field(default_factory=list)  # names of linear layers, such as q_proj; []: all but the head
+
+
+@dataclass
 class QuestionerSettings:
     """The role that sees an image and writes one question."""
 
@@ -116,6 +125,7 @@ class Recipe:
     iterations: int = 3
     seed: int = 0
     freeze_vision: bool = False  # true: the vision tower keeps the base's weights in both roles
+    lora: LoraSettings = field(default_factory=LoraSettings)
     pool: PoolSettings = field(default_factory=PoolSettings)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     questioner: QuestionerSettings = field(default_factory=QuestionerSettings)

@@ -106,6 +106,7 @@ def train(
         seed=seed,
         folder=folder,
         open_image=lambda record: opened[record.id].open(),
+        frozen=against,
     )
 
 
