@@ -74,6 +74,17 @@ def test_activations_without_and_with_recomputation() -> None:
     assert tensors.activations(SHAPE, replace(full, recompute=True), PART) == beside + inputs + 24 * text
 
 
+def test_completions_are_scored_while_no_layer_is_recomputed() -> None:
+    found = layout(zero=2)
+    inputs = tensors.activations(SHAPE, found, PART, within=False)
+    assert inputs == tensors.activations(SHAPE, found, PART) - 24 * tensors.kept_of_text_layer(TEXT, found)
+    wide = replace(SHAPE, text=replace(TEXT, vocabulary=100_000))
+    moment = memory.training(wide, found, PART, WRITING, None)["training"]
+    assert (moment.activations, moment.logits) == (inputs, tensors.scoring(wide.text, found, PART))
+    moment = memory.training(SHAPE, found, replace(PART, rows=100), WRITING, None)["training"]
+    assert (moment.activations, moment.logits) == (tensors.activations(SHAPE, found, replace(PART, rows=100)), 0)
+
+
 def test_scoring_holds_a_tile_of_logits_and_never_all() -> None:
     # 14 completions' tokens x 10 words; states once and their gradients in float32; the matrix's gradient, twice
     assert tensors.scoring(TEXT, layout(), PART) == 14 * 10 * 2 + 14 * 8 * (2 + 4) + 80 * (4 + 2)

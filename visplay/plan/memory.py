@@ -109,19 +109,21 @@ def _writing(name: str, shape: Shape, layout: Layout, writing: Writing, held: Me
 
 
 def _training(shape: Shape, layout: Layout, part: Part, held: Memory) -> Memory:
-    """Forward, when autocast holds its copies, or backward, when the completions are scored: the larger."""
-    kept = tensors.activations(shape, layout, part)
+    """The larger of: a layer in work, while autocast may hold its copies; and scoring, when no layer is in work."""
     forward = replace(
         held,
         weights=tensors.weights(shape, layout, "layers"),
         gradients=tensors.gradients(layout),
-        activations=kept,
+        activations=tensors.activations(shape, layout, part),
     )
-    cast = tensors.weights(shape, layout, "layers") - tensors.weights(shape, layout, "asleep")
-    gone = cast if layout.precision == "autocast" else 0
-    scored = tensors.scoring(shape.text, layout, part)
-    backward = replace(forward, weights=forward.weights - gone, logits=scored)
-    return max(forward, backward, key=lambda memory: memory.total)
+    cast = forward.weights - tensors.weights(shape, layout, "asleep") if layout.precision == "autocast" else 0
+    scored = replace(
+        forward,
+        weights=forward.weights - cast,
+        activations=tensors.activations(shape, layout, part, within=False),
+        logits=tensors.scoring(shape.text, layout, part),
+    )
+    return max(forward, scored, key=lambda memory: memory.total)
 
 
 def _step(shape: Shape, layout: Layout, held: Memory) -> Memory:

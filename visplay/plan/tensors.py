@@ -101,11 +101,12 @@ def kept_of_vision_layer(vision: Vision, layout: Layout) -> int:
     return values * layout.value_bytes + (8 * vision.hidden if layout.value_bytes == 2 else 0)
 
 
-def activations(shape: Shape, layout: Layout, part: Part) -> int:
+def activations(shape: Shape, layout: Layout, part: Part, within: bool = True) -> int:
     """All that is kept for the gradients of one part of a step.
 
-    With gradient checkpointing each layer keeps its input alone, and one layer at a time everything. Beside it the
-    mask, the pixels, and the sequence before and after the image is put in.
+    With gradient checkpointing each layer keeps its input alone, and one layer at a time everything, though not
+    before the first has its turn: `within` False. Beside it the mask, the pixels, and the sequence before and after
+    the image is put in.
     """
     text, vision = shape.text, shape.vision
     patches = part.rows * part.image_tokens * vision.merged
@@ -117,7 +118,7 @@ def activations(shape: Shape, layout: Layout, part: Part) -> int:
         return beside + text.layers * in_text + vision.layers * in_vision
     inputs = text.layers * part.tokens * text.hidden
     inputs += vision.layers * patches * vision.hidden if layout.trained_vision else 0
-    return beside + inputs * layout.sum_bytes + max(in_text, in_vision)
+    return beside + inputs * layout.sum_bytes + (max(in_text, in_vision) if within else 0)
 
 
 def scoring(text: Text, layout: Layout, part: Part) -> int:
