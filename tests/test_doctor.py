@@ -153,6 +153,7 @@ def test_a_gpu_that_fails_is_in_use_or_old_is_told(change: dict[str, Any], expec
     ("torch", "visible", "expected"),
     [
         (TORCH, None, "error"),  # a driver, but no GPU
+        (TORCH, "0,1", "error"),  # as DeepSpeed's launcher sets it
         (TORCH, "", "ok"),  # hidden on purpose
         ({**TORCH, "driver": None}, None, "ok"),  # a machine without one
         ({**TORCH, "cuda": None}, None, "error"),  # a torch for the CPU beside a driver

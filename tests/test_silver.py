@@ -82,6 +82,34 @@ def test_two_views_must_agree_when_asked_to(own_answer: str | None, majority: st
     assert label([("i", "", asked)], [easy], settings, "Q1", "R0")[0].dropped == "too easy"
 
 
+@pytest.mark.parametrize(
+    ("silver", "surplus"),
+    [
+        (["yes", "yes", "cat", "no", "yes"], [1, 4]),  # the first "yes" stays with the only "no"
+        (["no", "no", "yes"], [1]),
+        (["yes", "no", "cat", "cat"], []),
+        (["yes", "cat"], [0]),
+        ([], []),
+    ],
+)
+def test_yes_and_no_are_as_frequent_when_asked_to(silver: list[str], surplus: list[int]) -> None:
+    candidates = [candidate(f"Is it {i}?") for i in range(len(silver))]
+    votes = [ballot(*[answer] * 5, *["bird"] * 3) for answer in silver]
+    for balanced, expected in ((True, surplus), (False, [])):
+        settings = dataclasses.replace(SETTINGS, balance_yes_no=balanced)
+        rows = label(candidates, votes, settings, "Q1", "R0")
+        assert [i for i, row in enumerate(rows) if row.dropped == "surplus yes or no"] == expected
+        assert sum(row.dropped is None for row in rows) == len(silver) - len(expected)
+
+
+def test_only_rows_that_would_be_kept_count_for_the_balance() -> None:
+    settings = dataclasses.replace(SETTINGS, balance_yes_no=True)
+    candidates = [candidate(f"Is it {i}?") for i in range(3)]
+    easy, fair, no = (ballot(*[word] * n, *["bird"] * (8 - n)) for word, n in (("yes", 8), ("yes", 5), ("no", 5)))
+    rows = label(candidates, [easy, fair, no], settings, "Q1", "R0")
+    assert [row.dropped for row in rows] == ["too easy", None, None]
+
+
 def test_too_hard_is_a_majority_below_the_band() -> None:
     samples = ["a1", "a1", "b2", "c3", "d4", "e5", "f6", "g7", "h8"]  # 2 / 9 < 0.25
     assert verdict(*samples) == "too hard"
@@ -131,6 +159,7 @@ def test_the_account_adds_up() -> None:
             "too hard": 0,
             "too easy": 1,
             "own answer differs": 0,
+            "surplus yes or no": 0,
         },
         "mean_confidence": (3 * 0.625 + 1) / 4,
         "distinct_questions": 3,

@@ -33,7 +33,7 @@ def examine_gpus(torch: Mapping[str, Any], gpus: Mapping[str, Any], visible: str
     """`visible` is CUDA_VISIBLE_DEVICES, None where it is not set."""
     if gpus["found"]:
         return [_gpu(number, one, _version(torch["driver"])) for number, one in enumerate(gpus["found"])]
-    if visible is not None:
+    if visible in ("", "-1"):  # hidden on purpose; DeepSpeed's launcher names GPUs also where there are none
         return [ok("GPUs", f"none is seen, as CUDA_VISIBLE_DEVICES is {visible!r}")]
     if not torch["driver"]:
         return [ok("GPUs", "none: all runs on the CPU, which is for small models and for trying out")]

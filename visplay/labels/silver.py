@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -26,6 +27,7 @@ DROP_REASONS = (
     "too hard",  # confidence below the band
     "too easy",  # confidence above the band; its edges are inside
     "own answer differs",  # under `own_answer_agrees`: the Questioner meant another answer
+    "surplus yes or no",  # under `balance_yes_no`: the other of the two is the silver answer less often
 )
 
 
@@ -55,7 +57,7 @@ def label(
     missing = [i for i, (need, ballot) in enumerate(zip(needed, ballots, strict=True)) if need != (ballot is not None)]
     if missing:
         raise ValueError(f"ballots and needs_votes disagree at candidates {missing[:5]} ({len(missing)} in all)")
-    return [
+    rows = [
         SilverAnswer(
             image_id=image_id,
             question=question,
@@ -67,6 +69,7 @@ def label(
         )
         for (image_id, completion, question), ballot in zip(candidates, ballots, strict=True)
     ]
+    return _balanced(rows) if settings.balance_yes_no else rows
 
 
 def account(rows: Sequence[SilverAnswer]) -> dict[str, Any]:
@@ -109,6 +112,15 @@ def _reason(question: Question | None, ballot: Ballot | None, settings: LabelSet
     if ballot.confidence > settings.band_high:
         return "too easy"
     return None if _agreed(question, ballot.answer, settings) else "own answer differs"
+
+
+def _balanced(rows: Sequence[SilverAnswer]) -> list[SilverAnswer]:
+    """As many rows that say "yes" as say "no": those asked last of the more frequent answer are dropped."""
+    said = [row.ballot.answer if row.dropped is None and row.ballot else None for row in rows]
+    places = [[i for i, answer in enumerate(said) if answer == word] for word in ("yes", "no")]
+    fewer = min(map(len, places))
+    surplus = {i for found in places for i in found[fewer:]}
+    return [replace(row, dropped="surplus yes or no") if i in surplus else row for i, row in enumerate(rows)]
 
 
 def _agreed(question: Question, answer: str | None, settings: LabelSettings) -> bool:

@@ -29,7 +29,7 @@ class Schedule:
     """
 
     captions: int = 12_000
-    images: int = 2000
+    images: int = 1000
     most_things: int = 3
     lessons_per_image: int = 16
     solutions: int = 8

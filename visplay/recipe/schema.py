@@ -86,6 +86,7 @@ class LabelSettings:
     confidence_over: str = "all"  # all: majority / m, an unparsed sample agrees with nobody; parsed: over parsed votes
     keep_unanswerable: bool = False  # true: "unanswerable" is an answer like any other; false: such rows are dropped
     own_answer_agrees: bool = False  # true: keep a question only where the majority is the Questioner's own answer
+    balance_yes_no: bool = False  # true: as many "yes" as "no" are kept; a surplus teaches a habit, not sight
     min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
 
 
