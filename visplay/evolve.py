@@ -21,6 +21,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from visplay import pool, stages
+from visplay.checks import check
 from visplay.engine import models
 from visplay.evaluation import suite
 from visplay.recipe import Recipe
@@ -30,6 +31,7 @@ from visplay.runs import Run
 
 def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = None) -> None:
     """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only."""
+    check(recipe, directory)
     with Run.open(directory, recipe) as run:
         run.fingerprint("model", models.identity(recipe.model))
         for name, digest in suite.fingerprints(recipe.evaluation).items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from visplay.recipe import Batching, Recipe, batching
+from visplay.recipe import Batching, Recipe, batching, rollouts
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def describe(recipe: Recipe, world_size: int = 1, pool_size: int | None = None, 
 
 def _questioner(recipe: Recipe, world_size: int) -> PlannedStage:
     role, group = recipe.questioner, recipe.grpo["num_generations"]
-    prompts = _rollouts(recipe, role.steps) * role.images_per_step
+    prompts = rollouts(recipe, role.steps) * role.images_per_step
     samples = prompts * group
     votes = samples * recipe.labels.votes
     tokens = samples * role.max_new_tokens + votes * recipe.reasoner.max_new_tokens
@@ -83,7 +83,7 @@ def _label(recipe: Recipe) -> PlannedStage:
 
 def _reasoner(recipe: Recipe, world_size: int) -> PlannedStage:
     role = recipe.reasoner
-    prompts = _rollouts(recipe, role.steps) * role.questions_per_step
+    prompts = rollouts(recipe, role.steps) * role.questions_per_step
     samples = prompts * recipe.grpo["num_generations"]
     cut = batching(recipe, role.questions_per_step, world_size)
     tokens = samples * role.max_new_tokens
@@ -106,11 +106,6 @@ def _of_world(recipe: Recipe) -> bool:
     return recipe.pool.source.startswith("world:")
 
 
-def _rollouts(recipe: Recipe, steps: int) -> int:
-    """How many of the steps draw new completions: TRL uses each batch for `num_iterations` steps."""
-    return -(-steps // recipe.grpo.get("num_iterations", 1))
-
-
 def _notes(recipe: Recipe, planned: list[PlannedStage], world_size: int) -> Iterable[str]:
     pool_size = next(stage.prompts for stage in planned if stage.name == "pool")
     images = sum(stage.times * stage.prompts for stage in planned if stage.name in ("questioner", "ask"))
@@ -119,6 +114,8 @@ def _notes(recipe: Recipe, planned: list[PlannedStage], world_size: int) -> Iter
     yield f"Batch: completions per process x parts per step, on {world_size} process{'es' if world_size > 1 else ''}."
     if not recipe.evaluation.world:
         yield "No held-out score: evaluation.world is not set."
+        if not recipe.evaluation.benchmarks:
+            yield "Nothing is measured: name a benchmark in evaluation.benchmarks."
     if any(stage.name == "benchmarks" and not stage.prompts for stage in planned):
         yield "Benchmarks: not all of their data can be read here, so their items are not counted."
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from visplay.recipe import Recipe, RecipeError, difference, load_recipe, to_yaml
 from visplay.runs import ledger, results
-from visplay.runs.results import Inputs, RunError
+from visplay.runs.results import Inputs, RunError, make_folder
 from visplay.runs.stopping import Stopped
 
 logger = logging.getLogger(__name__)
@@ -61,10 +61,11 @@ class Run:
         another recipe; more `iterations` than before is allowed and stored.
         """
         directory = Path(directory)
-        stranger = directory.exists() and not (directory / "recipe.yaml").exists()
+        make_folder(directory)
+        stranger = not (directory / "recipe.yaml").exists()
         if stranger and {path.name for path in directory.iterdir()} - {"lock", "partial"}:
             raise RunError(f"{directory} is not empty and holds no run (no recipe.yaml); choose another directory")
-        (directory / "partial").mkdir(parents=True, exist_ok=True)
+        (directory / "partial").mkdir(exist_ok=True)
         run = cls(directory, _lock(directory / "lock"))
         try:
             run._keep_recipe(recipe)

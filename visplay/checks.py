@@ -1,0 +1,17 @@
+"""What a run looks at before its first stage, so that no setting turns out wrong hours later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from visplay.engine import embedding, grpo
+from visplay.recipe import Recipe
+
+
+def check(recipe: Recipe, directory: Path) -> None:
+    """Raise RecipeError for settings that TRL does not take, EmbedderError for an embedder that is not here."""
+    asks, answers = recipe.questioner, recipe.reasoner
+    if asks.train and asks.diversity == "embedding":
+        embedding.load(asks.embedder)
+    for role, prompts in ((asks, asks.images_per_step), (answers, answers.questions_per_step)):
+        grpo.settings(recipe, role.steps, prompts, role.max_new_tokens, recipe.seed, directory)
