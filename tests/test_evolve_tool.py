@@ -56,6 +56,23 @@ def test_data_that_cannot_be_read_is_refused_before_anything_is_made(tmp_path: P
     assert not list((tmp_path / "run").glob("iter_*"))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("grpo.optim=foo", "grpo: TRL does not take these settings"),
+        ("grpo.lr_scheduler_type=foo", "grpo: TRL does not take these settings"),
+        ("questioner.embedder=no/such-model", "embedder 'no/such-model' is not on this machine"),
+    ],
+)
+def test_what_only_a_later_stage_would_need_is_refused_before_anything_is_made(
+    tmp_path: Path, wrong: str, says: str
+) -> None:
+    refused = evolve(tmp_path, "small.yaml", f"model={ROOT / 'data' / 'base'}", wrong, "--out", "run")
+    assert refused.returncode == 2
+    assert says in refused.stderr and "Traceback" not in refused.stderr
+    assert not list((tmp_path / "run").glob("iter_*"))
+
+
 def test_the_launchers_local_rank_may_come_first(tmp_path: Path) -> None:
     assert evolve(tmp_path, "--local_rank=1", "small.yaml", "--dry-run").returncode == 0
 
@@ -73,6 +90,14 @@ def test_every_error_of_a_recipe_is_printed_at_once_without_a_traceback(tmp_path
     assert "did you mean iterations?" in done.stderr
     assert "labels.votes: 'many'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    refused = evolve(tmp_path, "small.yaml", "--out", "run")
+    assert refused.returncode == 2
+    assert "run cannot be a folder" in refused.stderr and refused.stderr.count("\n") == 1
+    assert (tmp_path / "run").read_text() == "mine"
 
 
 def test_a_folder_that_holds_something_else_is_refused_without_a_traceback(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ FLOORS = {
     "visplay.evaluation": ROOMS,
     "visplay.report": ROOMS,
     "visplay.evolve": LOOP,
+    "visplay.checks": LOOP,
     "visplay.stages": LOOP,
     "visplay.pool": LOOP,
     "visplay.measure": LOOP,

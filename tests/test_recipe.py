@@ -13,8 +13,9 @@ from visplay.recipe import (
     batching,
     difference,
     grpo_keys,
+    limits,
     load_recipe,
-    rules,
+    rollouts,
     to_yaml,
 )
 
@@ -94,6 +95,13 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ("grpo.beta=small", "grpo.beta: 'small' is not of type float"),
         ("iterations=0", "iterations: 0 is out of range; use at least 1"),
         ("labels.band_high=1.5", "labels.band_high: 1.5 is out of range; use 0 to 1"),
+        ("grpo.num_iterations=0", "grpo.num_iterations: 0 is out of range; use at least 1"),
+        ("grpo.save_steps=0.5", "grpo.save_steps: 0.5 is out of range; use at least 1"),
+        ("grpo.epsilon=-1", "grpo.epsilon: -1 is out of range; use at least 0"),
+        (
+            "grpo.importance_sampling_level=row",
+            "grpo.importance_sampling_level: row is not known; use token or sequence",
+        ),
         ("grpo.beta=.nan", "grpo.beta: nan is out of range; use at least 0"),
         ("questioner.diversity_weight=.inf", "questioner.diversity_weight: inf is out of range; use 0 to 10"),
         ("questioner.invalid_reward=0.5", "questioner.invalid_reward: 0.5 is out of range; use -10 to 0"),
@@ -154,7 +162,7 @@ def test_a_benchmark_without_the_authors_rule_or_with_pictures_too_small_is_refu
 
 def test_the_benchmarks_of_a_recipe_are_those_that_need_no_judge():
     own = {name: set(benchmark.PROTOCOLS) - {"judge"} for name, benchmark in BENCHMARKS.items()}
-    assert {name: set(protocols) for name, protocols in rules.BENCHMARKS.items()} == {
+    assert {name: set(protocols) for name, protocols in limits.BENCHMARKS.items()} == {
         name: protocols for name, protocols in own.items() if protocols
     }
 
@@ -297,7 +305,7 @@ def test_every_number_of_the_schema_has_a_range():
         for field in dataclasses.fields(section)
         if field.type in ("int", "float", "int | None", "float | None")
     }
-    assert numbers <= set(rules.RANGES)
+    assert numbers <= set(limits.RANGES)
 
 
 def test_the_settings_of_trl_are_those_of_its_config():
@@ -310,3 +318,8 @@ def test_a_recipe_is_loaded_without_torch_and_trl(write):
     code = f"import sys; from visplay.recipe import load_recipe; load_recipe({str(write())!r}); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "trl", "transformers"} & set(modules)
+
+
+@pytest.mark.parametrize(("per_batch", "steps", "drawn"), [(1, 5, 5), (2, 5, 3), (2, 6, 3), (7, 6, 1)])
+def test_a_batch_that_serves_several_steps_is_drawn_once(write, per_batch, steps, drawn):
+    assert rollouts(load_recipe(write(), [f"grpo.num_iterations={per_batch}"]), steps) == drawn

@@ -21,6 +21,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from visplay import pool, stages
+from visplay.checks import check
 from visplay.engine import models
 from visplay.engine.processes import connected
 from visplay.evaluation import suite
@@ -32,6 +33,7 @@ from visplay.runs import Run
 def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = None) -> None:
     """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only."""
     with connected(recipe) as processes, Run.open(directory, recipe, processes) as run:
+        check(recipe, directory)
         run.fingerprint("model", models.identity(recipe.model))
         for name, digest in suite.fingerprints(recipe.evaluation).items():
             run.fingerprint(name, digest)

@@ -193,7 +193,10 @@ def _dataset(source: str, split: str, column: str) -> Any:
         else:
             loaded = datasets.load_dataset(name, split=split)
     except (OSError, ValueError, KeyError) as error:
-        raise PoolError(f"pool.source {source!r} with split {split!r} cannot be loaded: {error}") from error
+        raise PoolError(
+            f"pool.source {source!r} with split {split!r} cannot be loaded: {error}; name a dataset or folder that is "
+            f"on this machine, or set HF_HUB_OFFLINE=0 to let this command fetch it"
+        ) from error
     if column not in loaded.column_names:
         raise PoolError(f"{source!r} has no column {column!r}, only {', '.join(loaded.column_names)}; set pool.column")
     return loaded.select_columns([column]).cast_column(column, datasets.Image(decode=False))

@@ -14,17 +14,23 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.pipeline import make_union
 from sklearn.preprocessing import normalize
 
+from visplay.errors import VisplayError
+
 Embedder = Callable[[Sequence[str]], NDArray[np.float32]]
 
 OFFLINE = "offline"
 _ARTICLES = ["a", "an", "the"]
 
 
+class EmbedderError(VisplayError, RuntimeError):
+    """An embedder that is not there; the message says what to do."""
+
+
 def load(name: str) -> Embedder:
     """A callable from texts to float32 (texts, d), each row of length 1 (or 0, for a text without words), on the CPU.
 
     `name` is "offline", a folder with a sentence-transformers model, or the hub id of one that was downloaded before.
-    Raises RuntimeError when there is no such model on this machine.
+    Raises EmbedderError when there is no such model on this machine.
     """
     return _offline_embedder() if name == OFFLINE else _sentence_embedder(name)
 
@@ -56,7 +62,7 @@ def _sentence_embedder(model_name: str) -> Embedder:
         )
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise RuntimeError(
+        raise EmbedderError(
             f"embedder {model_name!r} is not on this machine, or not a sentence-transformers model: {reason} "
             f"Download it once with `hf download {model_name}`, name a folder that holds one, or set "
             f"questioner.embedder={OFFLINE}, which needs no model"

@@ -113,8 +113,10 @@ def settings(
     }
     # Completions that are still to be trained on are in no checkpoint: save where none are left.
     passes = wanted.get("num_iterations", 1)
+    wanted["save_steps"] = math.ceil(wanted["save_steps"] / passes) * passes
     try:
-        return GRPOConfig(**wanted | {"save_steps": math.ceil(wanted["save_steps"] / passes) * passes})
+        with _known_warnings_hidden():
+            return GRPOConfig(**wanted)
     except (ValueError, TypeError) as error:
         raise RecipeError([f"grpo: TRL does not take these settings; change what it names ({error})"]) from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from visplay.recipe import Batching, Recipe, batching
+from visplay.recipe import Batching, Recipe, batching, rollouts
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def plan(
 
 def _questioner(recipe: Recipe, world_size: int) -> PlannedStage:
     role, group = recipe.questioner, recipe.grpo["num_generations"]
-    prompts = _rollouts(recipe, role.steps) * role.images_per_step
+    prompts = rollouts(recipe, role.steps) * role.images_per_step
     samples = prompts * group
     votes = samples * recipe.labels.votes
     tokens = samples * role.max_new_tokens + votes * recipe.reasoner.max_new_tokens
@@ -70,7 +70,7 @@ def _label(recipe: Recipe) -> PlannedStage:
 
 def _reasoner(recipe: Recipe, world_size: int) -> PlannedStage:
     role = recipe.reasoner
-    prompts = _rollouts(recipe, role.steps) * role.questions_per_step
+    prompts = rollouts(recipe, role.steps) * role.questions_per_step
     samples = prompts * recipe.grpo["num_generations"]
     cut = batching(recipe, role.questions_per_step, world_size)
     tokens = samples * role.max_new_tokens
@@ -91,8 +91,3 @@ def _benchmarks(recipe: Recipe, items: int) -> PlannedStage:
 
 def _of_world(recipe: Recipe) -> bool:
     return recipe.pool.source.startswith("world:")
-
-
-def _rollouts(recipe: Recipe, steps: int) -> int:
-    """How many of the steps draw new completions: TRL uses each batch for `num_iterations` steps."""
-    return -(-steps // recipe.grpo.get("num_iterations", 1))

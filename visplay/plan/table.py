@@ -109,6 +109,8 @@ def _notes(recipe: Recipe, planned: list[PlannedStage], world_size: int) -> Iter
     yield f"Batch: completions per process x parts per step, on {world_size} process{'es' if world_size > 1 else ''}."
     if not recipe.evaluation.world:
         yield "No held-out score: evaluation.world is not set."
+        if not recipe.evaluation.benchmarks:
+            yield "Nothing is measured: name a benchmark in evaluation.benchmarks."
     if any(stage.name == "benchmarks" and not stage.prompts for stage in planned):
         yield "Benchmarks: not all of their data can be read here, so their items are not counted."
 

@@ -1,4 +1,4 @@
-"""Makes the tiny base model that ships in data/base: real Qwen2.5-VL classes, 1.3 M parameters, taught on scenes.
+"""Makes the tiny base model that ships in data/base: real Qwen2.5-VL classes, 1.4 M parameters, taught on scenes.
 
 This is the only supervised training in the project, done once; the loop never imports it. Four steps:
 1. an untrained model with its own byte-level BPE tokenizer, learnt on the grammar's sentences;

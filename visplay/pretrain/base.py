@@ -1,4 +1,4 @@
-"""The untrained base: real Qwen2.5-VL classes, 1.3 M parameters, and its own byte-level BPE tokenizer.
+"""The untrained base: real Qwen2.5-VL classes, 1.4 M parameters, and its own byte-level BPE tokenizer.
 
 The tokenizer is learnt on the grammar's sentences; the chat text is Qwen's own.
 """

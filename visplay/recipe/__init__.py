@@ -1,10 +1,10 @@
 """What a run is made of: the typed recipe, its defaults (the paper's values), and how a YAML file becomes one.
 
 A recipe file holds only what differs from the defaults. This package is pure: it imports no torch and touches no model.
-The keys and their defaults stand in `schema`, the allowed values in `rules`, the settings of TRL in `grpo_keys`.
+The keys and their defaults stand in `schema`, the allowed values in `limits` and `rules`, TRL's in `grpo_keys`.
 """
 
-from visplay.recipe.batches import Batching, batching
+from visplay.recipe.batches import Batching, batching, rollouts
 from visplay.recipe.layers import RecipeError
 from visplay.recipe.loading import difference, load_recipe, to_yaml
 from visplay.recipe.schema import (
@@ -34,5 +34,6 @@ __all__ = [
     "batching",
     "difference",
     "load_recipe",
+    "rollouts",
     "to_yaml",
 ]

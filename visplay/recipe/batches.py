@@ -43,6 +43,11 @@ def problems(values: Mapping[str, Any], world_size: int) -> list[str]:
     return found
 
 
+def rollouts(recipe: Recipe, steps: int) -> int:
+    """How many of the steps draw new completions: TRL trains `num_iterations` steps on each batch."""
+    return -(-steps // recipe.grpo.get("num_iterations", 1))
+
+
 def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Batching:
     """Cut `prompts` groups of `group` completions each; per_device x world_size x accumulation = prompts x group.
 

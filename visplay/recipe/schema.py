@@ -98,7 +98,7 @@ class ReasonerSettings:
     steps: int = 20  # optimizer steps per iteration
     questions_per_step: int = 512
     max_new_tokens: int = 2048
-    format_weight: float = 0.1  # share of the reward paid for a parsable answer
+    format_weight: float = 0.1  # share of the reward paid for a box, whatever stands in it
 
 
 @dataclass

@@ -15,7 +15,7 @@ from visplay.engine.sampling import Sampler
 from visplay.images import PoolImage
 from visplay.labels.answers import boxed, compare
 from visplay.labels.voting import vote as count
-from visplay.recipe import Recipe
+from visplay.recipe import Recipe, rollouts
 from visplay.records import Ballot, Question, SilverAnswer
 from visplay.roles.rewards import reasoner_reward
 
@@ -83,7 +83,7 @@ def train(
 
     Leaves the new checkpoint in folder/checkpoint.
     """
-    count = recipe.reasoner.steps * recipe.reasoner.questions_per_step
+    count = rollouts(recipe, recipe.reasoner.steps) * recipe.reasoner.questions_per_step
     ordered = [rows[i] for i in _passes(len(rows), count, seed)]
     opened = {picture.id: picture for picture, _ in rows}
     grpo.train(
@@ -112,7 +112,7 @@ def scores(rows: Sequence[SilverAnswer], completions: Sequence[str], recipe: Rec
         said = boxed(completion)
         correct = compare(said, row.ballot.answer, row.question) if said is not None else False
         reward = reasoner_reward(correct, said is not None, recipe.reasoner.format_weight)
-        graded.append(grpo.Score(reward, {"agrees": _number(correct), "parsed": float(said is not None)}))
+        graded.append(grpo.Score(reward, {"agrees": _number(correct), "boxed": float(said is not None)}))
     return graded
 
 

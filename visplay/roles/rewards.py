@@ -77,11 +77,11 @@ def questioner_rewards(
     ]
 
 
-def reasoner_reward(correct: bool | None, parsed: bool, format_weight: float) -> float | None:
-    """(1 - w) * correct + w * parsed, in [0, 1]; None where `correct` could not be found out, whatever was parsed."""
+def reasoner_reward(correct: bool | None, is_boxed: bool, format_weight: float) -> float | None:
+    """(1 - w) * correct + w * is_boxed, in [0, 1]; None where `correct` could not be found out, boxed or not."""
     if correct is None:
         return None
-    return (1 - format_weight) * correct + format_weight * parsed
+    return (1 - format_weight) * correct + format_weight * is_boxed
 
 
 def _questioner_reward(

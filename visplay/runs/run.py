@@ -175,10 +175,11 @@ class Run:
 
     def _take(self, recipe: Recipe) -> None:
         """Hold the directory, as the only process that writes to it."""
-        stranger = self.directory.exists() and not (self.directory / "recipe.yaml").exists()
+        results.make_folder(self.directory)
+        stranger = not (self.directory / "recipe.yaml").exists()
         if stranger and {path.name for path in self.directory.iterdir()} - {"lock", "partial"}:
             raise RunError(f"{self.directory} is not empty and holds no run (no recipe.yaml); choose another directory")
-        (self.directory / "partial").mkdir(parents=True, exist_ok=True)
+        (self.directory / "partial").mkdir(exist_ok=True)
         self._lock = lock.hold(self.directory / "lock")
         try:
             self._keep_recipe(recipe)

@@ -1,0 +1,88 @@
+"""The values that a recipe may have: ranges, names, and which value bounds which. Tables only; `rules` reads them."""
+
+from __future__ import annotations
+
+WORLDS = ("scenes",)
+
+PROTOCOLS = ("strict", "official")
+# The benchmarks that are scored without a judge, and how.
+BENCHMARKS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("mmmu", "mathverse", "hallusionbench", "mathvista", "mathvision"), PROTOCOLS),
+    **dict.fromkeys(("mmstar", "realworldqa", "visnumbench"), PROTOCOLS),
+    "local": ("strict",),
+}
+BENCHMARK_TOKENS = 16  # pool.max_tokens at least
+
+# Both ends are allowed; None is no upper limit.
+RANGES: dict[str, tuple[float, float | None]] = {
+    "iterations": (1, None),
+    "seed": (0, 2**32 - 1),
+    "lora.rank": (1, None),
+    "lora.alpha": (0, None),
+    "pool.min_tokens": (1, None),
+    "pool.max_tokens": (1, None),
+    "pool.max_bad_share": (0, 1),
+    "pool.world_images": (1, None),
+    "sampling.batch": (1, None),
+    "sampling.temperature": (0.01, 10),
+    "sampling.top_p": (0.01, 1),
+    "sampling.start_timeout_s": (1, None),
+    "sampling.timeout_s": (1, None),
+    "sampling.max_unanswered": (0, 1),
+    "questioner.steps": (1, None),
+    "questioner.images_per_step": (1, None),
+    "questioner.max_new_tokens": (1, None),
+    "questioner.diversity_weight": (0, 10),
+    "questioner.cluster_distance": (0, 2),
+    "questioner.invalid_reward": (-10, 0),
+    "ask.images": (1, None),
+    "ask.questions_per_image": (1, None),
+    "labels.votes": (2, None),
+    "labels.band_low": (0, 1),
+    "labels.band_high": (0, 1),
+    "labels.min_parsed": (1, None),
+    "reasoner.steps": (1, None),
+    "reasoner.questions_per_step": (1, None),
+    "reasoner.max_new_tokens": (1, None),
+    "reasoner.format_weight": (0, 1),
+    "evaluation.questions": (1, None),
+    "evaluation.sampled_questions": (0, None),
+    "evaluation.samples": (1, None),
+    "evaluation.max_new_tokens": (1, None),
+    "evaluation.batch": (1, None),
+    "grpo.num_generations": (2, None),
+    "grpo.num_iterations": (1, None),
+    "grpo.save_steps": (1, None),
+    "grpo.per_device_train_batch_size": (1, None),
+    "grpo.learning_rate": (0, 1),
+    "grpo.beta": (0, None),
+    "grpo.epsilon": (0, None),
+    "grpo.epsilon_high": (0, None),
+    "grpo.top_p": (0.01, 1),
+    "grpo.top_k": (0, None),
+    "grpo.min_p": (0, 1),
+    "grpo.temperature": (0.01, 10),
+}
+
+NAMES: dict[str, tuple[str | None, ...]] = {
+    "sampling.engine": ("transformers", "vllm"),
+    "questioner.difficulty": ("paper", "released"),
+    "questioner.diversity": ("embedding", "bleu"),
+    "questioner.diversity_scope": ("image", "batch"),
+    "labels.confidence_over": ("all", "parsed"),
+    "evaluation.world": (None, *WORLDS),
+    "evaluation.split": ("heldout", "validation"),
+    "evaluation.protocol": PROTOCOLS,
+    "evaluation.prompt": ("benchmark", "reasoner"),
+    # Those that TRL itself looks at only after the first rollout.
+    "grpo.loss_type": ("bnpo", "cispo", "dapo", "dr_grpo", "grpo", "luspo", "sapo", "vespo"),
+    "grpo.importance_sampling_level": ("token", "sequence"),
+}
+
+# (smaller, larger, whether they may be equal)
+ORDERED = (
+    ("pool.min_tokens", "pool.max_tokens", True),
+    ("labels.band_low", "labels.band_high", False),
+    ("labels.min_parsed", "labels.votes", True),
+    ("evaluation.sampled_questions", "evaluation.questions", True),
+)
