@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from visplay.recipe import Batching, Recipe, batching, rollouts
+from visplay.recipe import Batching, Recipe, batching, questioner_images, rollouts
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def describe(recipe: Recipe, world_size: int = 1, pool_size: int | None = None, 
 
 def _questioner(recipe: Recipe, world_size: int) -> PlannedStage:
     role, group = recipe.questioner, recipe.grpo["num_generations"]
-    prompts = rollouts(recipe, role.steps) * role.images_per_step
+    prompts = questioner_images(recipe)
     samples = prompts * group
     votes = samples * recipe.labels.votes
     tokens = samples * role.max_new_tokens + votes * recipe.reasoner.max_new_tokens

@@ -40,6 +40,11 @@ OpenImage: TypeAlias = Callable[[ImageRecord], Image.Image]
 
 CHECKPOINT = "checkpoint"
 
+# TRL prints the whole sample; a reward of None is an answer here, counted as `unscored_share`.
+logging.getLogger("trl.trainer.grpo_trainer").addFilter(
+    lambda record: "All reward functions returned None" not in record.getMessage()
+)
+
 
 def train(
     start: str | Path,
@@ -241,10 +246,4 @@ def _known_warnings_hidden() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
         warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning)  # TRL's use
-        logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_a_reward_of_none)
         yield
-
-
-def _not_about_a_reward_of_none(record: logging.LogRecord) -> bool:
-    """Drops TRL's print of a whole sample: None is an answer here, counted as `unscored_share`."""
-    return "All reward functions returned None" not in record.getMessage()
