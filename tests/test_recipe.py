@@ -15,6 +15,7 @@ from visplay.recipe import (
     grpo_keys,
     limits,
     load_recipe,
+    questioner_images,
     rollouts,
     to_yaml,
 )
@@ -322,4 +323,7 @@ def test_a_recipe_is_loaded_without_torch_and_trl(write):
 
 @pytest.mark.parametrize(("per_batch", "steps", "drawn"), [(1, 5, 5), (2, 5, 3), (2, 6, 3), (7, 6, 1)])
 def test_a_batch_that_serves_several_steps_is_drawn_once(write, per_batch, steps, drawn):
-    assert rollouts(load_recipe(write(), [f"grpo.num_iterations={per_batch}"]), steps) == drawn
+    settings = [f"grpo.num_iterations={per_batch}", f"questioner.steps={steps}", "questioner.images_per_step=16"]
+    asked = load_recipe(write(), settings)
+    assert (rollouts(asked, steps), questioner_images(asked)) == (drawn, 16 * drawn)
+    assert questioner_images(load_recipe(write(), [*settings, "questioner.train=false"])) == 0

@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import signal
@@ -170,7 +171,8 @@ def test_what_is_about_the_machine_may_change(out):
 
 def test_start_and_end_are_one_log_line_each(out, caplog):
     def work(directory: Path) -> None:
-        (directory / "summary.json").write_text('{"kept": 3000000, "share": 0.25, "dropped": {"tie": 2, "easy": 1}}')
+        counts = {"kept": 3000000, "share": 0.25, "dropped": {"tie": 2, "easy": 0}, "quarantined": {}}
+        (directory / "summary.json").write_text(json.dumps(counts))
 
     caplog.set_level(logging.INFO, "visplay.runs")
     with Run.open(out, recipe()) as run:
@@ -178,7 +180,7 @@ def test_start_and_end_are_one_log_line_each(out, caplog):
         run.stage(1, "label", fails, {})
     start, end, again = caplog.messages
     assert start == "iteration 1, label: started"
-    assert end.endswith(" s, kept 3,000,000, share 0.25, dropped (tie 2, easy 1)")
+    assert end.endswith(" s, kept 3,000,000, share 0.25, dropped (tie 2, easy 0), quarantined 0")
     assert again == "iteration 1, label: already done"
 
 

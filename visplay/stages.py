@@ -25,7 +25,7 @@ from visplay.evaluation.statistics import paired_difference
 from visplay.labels import silver
 from visplay.measure import measure
 from visplay.pool import WORLD, LoadedPool
-from visplay.recipe import Recipe, rollouts
+from visplay.recipe import Recipe, questioner_images
 from visplay.records import SilverAnswer, question, read_jsonl, silver_answer, write_jsonl
 from visplay.report import BenchmarkScore, ScoreRow
 from visplay.roles import questioner, reasoner
@@ -51,7 +51,7 @@ def train_questioner(run: Run, recipe: Recipe, k: int, start: str, against: str,
     """The Questioner's next checkpoint, trained against the frozen Reasoner `against`."""
     if not recipe.questioner.train:
         return start
-    count = _questioner_images(recipe)
+    count = questioner_images(recipe)
     drawn = images.draw(pool.records, recipe.seed, (k - 1) * _images_per_iteration(recipe), count)
     chosen = [pool.by_id[record.id] for record in drawn]
 
@@ -198,12 +198,7 @@ def _candidate(row: Mapping[str, Any]) -> silver.Candidate:
 
 
 def _images_per_iteration(recipe: Recipe) -> int:
-    return _questioner_images(recipe) + recipe.ask.images
-
-
-def _questioner_images(recipe: Recipe) -> int:
-    role = recipe.questioner
-    return rollouts(recipe, role.steps) * role.images_per_step if role.train else 0
+    return questioner_images(recipe) + recipe.ask.images
 
 
 def _seed(recipe: Recipe, k: int, stage: str) -> int:

@@ -36,6 +36,11 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint"
 
+# TRL prints the whole sample; a reward of None is an answer here, counted as `unscored_share`.
+logging.getLogger("trl.trainer.grpo_trainer").addFilter(
+    lambda record: "All reward functions returned None" not in record.getMessage()
+)
+
 
 def train(
     start: str | Path,
@@ -170,10 +175,4 @@ def _known_warnings_hidden() -> Iterator[None]:
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
         # TRL's use of it.
         warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_\w+)?` is deprecated", FutureWarning)
-        logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_a_reward_of_none)
         yield
-
-
-def _not_about_a_reward_of_none(record: logging.LogRecord) -> bool:
-    """Drops TRL's print of a whole sample: None is an answer here, counted as `unscored_share`."""
-    return "All reward functions returned None" not in record.getMessage()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from visplay.recipe import Batching, Recipe, batching, rollouts
+from visplay.recipe import Batching, Recipe, batching, questioner_images, rollouts
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def plan(
 
 def _questioner(recipe: Recipe, world_size: int) -> PlannedStage:
     role, group = recipe.questioner, recipe.grpo["num_generations"]
-    prompts = rollouts(recipe, role.steps) * role.images_per_step
+    prompts = questioner_images(recipe)
     samples = prompts * group
     votes = samples * recipe.labels.votes
     tokens = samples * role.max_new_tokens + votes * recipe.reasoner.max_new_tokens

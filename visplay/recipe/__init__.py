@@ -4,7 +4,7 @@ A recipe file holds only what differs from the defaults. This package is pure: i
 The keys and their defaults stand in `schema`, the allowed values in `limits` and `rules`, TRL's in `grpo_keys`.
 """
 
-from visplay.recipe.batches import Batching, batching, rollouts
+from visplay.recipe.batches import Batching, batching, questioner_images, rollouts
 from visplay.recipe.layers import RecipeError
 from visplay.recipe.loading import difference, load_recipe, to_yaml
 from visplay.recipe.schema import (
@@ -34,6 +34,7 @@ __all__ = [
     "batching",
     "difference",
     "load_recipe",
+    "questioner_images",
     "rollouts",
     "to_yaml",
 ]

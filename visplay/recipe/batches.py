@@ -48,6 +48,12 @@ def rollouts(recipe: Recipe, steps: int) -> int:
     return -(-steps // recipe.grpo.get("num_iterations", 1))
 
 
+def questioner_images(recipe: Recipe) -> int:
+    """How many images the Questioner is trained on in one iteration."""
+    role = recipe.questioner
+    return rollouts(recipe, role.steps) * role.images_per_step if role.train else 0
+
+
 def cut(prompts: int, group: int, per_device: int | None, world_size: int) -> Batching:
     """Cut `prompts` groups of `group` completions each; per_device x world_size x accumulation = prompts x group.
 

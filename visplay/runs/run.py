@@ -240,11 +240,11 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _shown(summary: Mapping[str, Any]) -> str:
-    """The summary as the end of a log line: `, kept 3, dropped (tie 2, too_hard 1)`."""
+    """The summary as the end of a log line: `, kept 3, dropped (tie 2, too hard 1)`."""
     return "".join(f", {name} {_figure(value)}" for name, value in summary.items())
 
 
 def _figure(value: Any) -> str:
     if isinstance(value, Mapping):
-        return f"({_shown(value).removeprefix(', ')})"
+        return f"({_shown(value).removeprefix(', ')})" if value else "0"
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

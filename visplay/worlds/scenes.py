@@ -23,7 +23,7 @@ Split = Literal["train", "pool", "validation", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "pool", "validation", "heldout")
 THINGS: dict[Split, tuple[int, int]] = {  # the fewest and the most objects of a picture
     "train": (2, 6),  # the base is shown these, and asked about the emptier ones only: see visplay.pretrain.Schedule
-    "pool": (4, 6),  # what the loop is for: pictures unlike those that anyone has labelled
+    "pool": (4, 6),  # fuller than any that the base was asked about
     "validation": (4, 6),
     "heldout": (4, 6),
 }
