@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from visplay.records import ImageRecord
 
 PROMPT = "What is it?"
 # Which of the planned moments fall into what is measured together.
-GROUPS = {"rollout": ("rollout",), "votes": ("votes",), "training": ("shuffling", "training", "step")}
+GROUPS = {"rollout": ("rollout",), "votes": ("votes",), "training": ("training", "step")}
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,7 @@ def planned(recipe: Recipe, step: Step) -> Moments:
     rollout = _writing(recipe, step.prompts, recipe.grpo["num_generations"], image, prompt, new)
     completions = step.prompts * recipe.grpo["num_generations"]
     votes = _writing(recipe, completions, step.votes, image, prompt, new) if step.votes else None
-    moments = training(shape, layout_of(recipe, shape, cpu=on_cpu), part(recipe, step), rollout, votes)
-    if on_cpu:  # the processor's copies of the new pictures are in the same memory
-        shuffling = moments["shuffling"]
-        moments["rollout prepared"] = replace(shuffling, pictures=shuffling.pictures // 3 * 4)
-    return moments
+    return training(shape, layout_of(recipe, shape, cpu=on_cpu), part(recipe, step), rollout, votes)
 
 
 def part(recipe: Recipe, step: Step) -> Part:

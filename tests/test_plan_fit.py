@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -64,8 +63,7 @@ def test_a_frozen_vision_tower_is_not_trained() -> None:
 
 
 def test_with_adapters_the_base_is_held_once_in_bfloat16() -> None:
-    chosen = recipe()
-    chosen.lora = SimpleNamespace(rank=2, targets=["k_proj", "v_proj"])  # type: ignore[attr-defined]
+    chosen = recipe("qwen2_5_vl_7b", "lora.rank=2", "lora.targets=[k_proj,v_proj]")
     found = layout_of(chosen, shape())
     adapters = 28 * 2 * 2 * (3584 + 512)
     assert (found.trained, found.adapters, found.shared_base) == (adapters, adapters, True)
@@ -122,10 +120,10 @@ def test_a_model_that_only_writes_is_made_to_fit_by_smaller_batches() -> None:
 
 
 def test_several_settings_are_named_where_none_is_enough() -> None:
-    found = next(line for line in misfits(recipe(), shape(), GPUS["L40S"]) if line.startswith("reasoner"))
-    assert found.endswith("; use --world-size 8 and grpo.deepspeed=recipes/deepspeed/zero3_offload.json")
-    turned = misfits(recipe("qwen2_5_vl_7b", deepspeed("zero3_offload")), shape(), GPUS["L40S"], 8)
-    assert not [line for line in turned if line.startswith("reasoner")]
+    found = next(line for line in misfits(recipe(), shape(), GPUS["RTX-4090"]) if line.startswith("reasoner"))
+    assert found.endswith("; use lora.rank=32, sampling.batch=16 and grpo.deepspeed=recipes/deepspeed/zero3_offload.json")
+    chosen = recipe("qwen2_5_vl_7b", deepspeed("zero3_offload"), "lora.rank=32", "sampling.batch=16")
+    assert not [line for line in misfits(chosen, shape(), GPUS["RTX-4090"]) if line.startswith("reasoner")]
 
 
 def test_trying_settings_leaves_the_recipe_as_it_was() -> None:

@@ -112,14 +112,6 @@ def test_a_model_that_writes_holds_weights_cache_and_logits() -> None:
     assert found["writing read"].kv_cache == 2 * 5 * 3 * 4 * 4
 
 
-def test_pixels_are_held_twice_while_votes_are_cast_and_three_times_while_they_are_shuffled() -> None:
-    found = memory.training(SHAPE, layout(zero=2), PART, WRITING, WRITING)
-    pixels = 8 * 3 * 4 * 5 * 2
-    assert [found[name].pictures for name in ("rollout", "votes", "shuffling", "training", "step")] == [
-        *(pixels, 2 * pixels, 3 * pixels, pixels, pixels)
-    ]
-
-
 def test_the_frozen_role_and_the_reference_are_held_all_the_time() -> None:
     found = memory.training(SHAPE, layout(precision="autocast"), PART, WRITING, WRITING)
     assert {each.frozen_role for each in found.values()} == {2 * P}

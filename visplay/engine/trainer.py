@@ -50,8 +50,9 @@ class Trainer(GRPOTrainer):
         self._start, self._rows, self._reward, self._journal = start, rows, reward, journal
         self._open_image, self._recipe = open_image, recipe
         model = self._model(config)
-        self._opened: dict[int, dict[str, Any]] = {}
+        self._opened: dict[int, Image.Image] = {}
         self._turn: list[int] = []  # the row of each completion that is this process's own
+        self._read: list[int] = []  # those whose log-probabilities are wanted now
         self._later: torch.Tensor | None = None  # the generator's state after a part with new completions
         self._as_loaded = copy.deepcopy((model.config, model.generation_config))
         prompts = config.max_steps * config.generation_batch_size // config.num_generations
@@ -87,11 +88,14 @@ class Trainer(GRPOTrainer):
         return loss
 
     def examples(self, positions: Sequence[int]) -> list[dict[str, Any]]:
-        """Rows in the shape that TRL reads. An image is opened once, and let go when other rows have their turn."""
+        """Rows in the shape that TRL reads. An image is opened once, and let go when other rows have their turn.
+
+        TRL never sees it: `_roll_out` and `_seen` do.
+        """
         self._turn = [position % len(self._rows) for position in positions]
         if set(self._turn) != self._opened.keys():
-            self._opened = {index: self._example(index) for index in dict.fromkeys(self._turn)}
-        return [dict(self._opened[index]) for index in self._turn]
+            self._opened = {index: self._open_image(self._rows[index].image) for index in dict.fromkeys(self._turn)}
+        return [{"row": row, "prompt": [{"role": "user", "content": self._rows[row].prompt}]} for row in self._turn]
 
     def save(self, folder: Path) -> None:
         """Write the trained model as `folder`, whole or not at all, and remove the step checkpoints."""
@@ -137,10 +141,46 @@ class Trainer(GRPOTrainer):
         """A new one: a tokenizer keeps, and would save, how it was last used."""
         return models.load_processor(self._start, self._recipe.pool.min_tokens, self._recipe.pool.max_tokens)
 
-    def _example(self, index: int) -> dict[str, Any]:
-        row = self._rows[index]
-        prompt = [{"role": "user", "content": row.prompt}]
-        return {"row": index, "prompt": prompt, "image": self._open_image(row.image)}
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self._read = self._turn
+        # TRL shuffles what it gets in return, so that each completion keeps its row.
+        return super()._generate_and_score_completions(inputs) | {"row": torch.tensor(self._turn)}
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        self._read = inputs["row"].tolist()
+        return super()._compute_loss(model, inputs)
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: torch.nn.Module,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        """TRL would hold the pixels of all completions of a step, thrice for a moment: here a part has its own."""
+        size, found = batch_size or len(input_ids), []
+        for start in range(0, len(input_ids), size):
+            part = slice(start, start + size)
+            seen = options | self._seen(self._read[part], input_ids[part])
+            found.append(
+                super()._get_per_token_logps_and_entropies(
+                    model, input_ids[part], attention_mask[part], logits_to_keep, **seen
+                )
+            )
+        log_probs, entropies, _ = zip(*found, strict=True)
+        return torch.cat(log_probs), None if entropies[0] is None else torch.cat(entropies), None
+
+    def _seen(self, rows: Sequence[int], input_ids: torch.Tensor) -> dict[str, Any]:
+        """The pictures of rows, one each, and where in their tokens they stand."""
+        pictures = [self._picture(row) for row in rows]
+        pixels = self.processing_class.image_processor(images=pictures, return_tensors="pt")
+        return {
+            **pixels.to(self.accelerator.device),
+            "num_images": [1] * len(rows),
+            "mm_token_type_ids": (input_ids == self.model.config.image_token_id).long(),
+        }
 
     def _score(
         self, completions: list[list[dict[str, str]]], row: list[int], trainer_state: TrainerState, **_: Any
@@ -185,7 +225,7 @@ class Trainer(GRPOTrainer):
 
     def _picture(self, row: int) -> Image.Image:
         """The image of a row, which may be another process's."""
-        return self._opened[row]["image"] if row in self._opened else self._open_image(self._rows[row].image)
+        return self._opened[row] if row in self._opened else self._open_image(self._rows[row].image)
 
     def _randomness(self, number: int) -> AbstractContextManager[None]:
         """The first chunk goes on with the generator that is kept in step checkpoints, each other has its own."""

@@ -25,8 +25,6 @@ _LEAST = {
     "pool.max_tokens": 256,
     "questioner.max_new_tokens": 256,
     "reasoner.max_new_tokens": 512,
-    "questioner.images_per_step": 64,
-    "reasoner.questions_per_step": 64,
 }
 
 
@@ -88,7 +86,7 @@ def _families(recipe: Recipe, processes: int) -> Iterator[Iterator[Setting]]:
     device = grpo.get("per_device_train_batch_size") or grpo["num_generations"]
     yield _halved("grpo.per_device_train_batch_size", device, 1)
     yield _halved("sampling.batch", recipe.sampling.batch, 1)
-    if hasattr(recipe, "lora") and recipe.lora.rank is None:
+    if recipe.lora.rank is None:
         yield iter([Setting("lora.rank", 32, "lora.rank=32")])
     yield (Setting("processes", n, f"--world-size {n}") for n in (2, 4, 8, 16, 32, 64) if n > processes)
     if recipe.sampling.engine != "vllm":

@@ -17,7 +17,7 @@ from visplay.plan.tensors import Part
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes by what they are for. `pictures` are the pixels that TRL keeps for all completions of a step."""
+    """Bytes by what they are for."""
 
     weights: int = 0
     gradients: int = 0
@@ -27,7 +27,6 @@ class Memory:
     activations: int = 0
     kv_cache: int = 0
     logits: int = 0
-    pictures: int = 0
 
     @property
     def total(self) -> int:
@@ -55,17 +54,13 @@ Moments = dict[str, Memory]
 def training(shape: Shape, layout: Layout, part: Part, rollout: Writing, votes: Writing | None) -> Moments:
     """The moments of a training stage; `votes` are those of the frozen role while the reward is computed."""
     held = _held(shape, layout, votes is not None and layout.frozen_here)
-    patches = part.held * part.image_tokens * shape.vision.merged
-    pixels = patches * shape.vision.patch_values * layout.weight_bytes
-    whole = replace(held, weights=tensors.weights(shape, layout, "whole"), pictures=pixels)  # of the step before
+    whole = replace(held, weights=tensors.weights(shape, layout, "whole"))
     moments = _writing("rollout", shape, layout, rollout, whole)
-    asleep = replace(held, weights=tensors.weights(shape, layout, "asleep"), pictures=2 * pixels)
     if votes is not None and layout.frozen_here:
+        asleep = replace(held, weights=tensors.weights(shape, layout, "asleep"))
         moments |= _writing("votes", shape, _alone(layout), votes, asleep)
-    # TRL has the new pictures twice, shuffled and not, before it lets the old ones go.
-    moments["shuffling"] = replace(asleep, pictures=3 * pixels)
-    moments["training"] = _training(shape, layout, part, replace(held, pictures=pixels))
-    moments["step"] = _step(shape, layout, replace(held, pictures=pixels))
+    moments["training"] = _training(shape, layout, part, held)
+    moments["step"] = _step(shape, layout, held)
     return moments
 
 

@@ -21,7 +21,6 @@ _PARTS = {
     "activations": "activ",
     "kv_cache": "cache",
     "logits": "logits",
-    "pictures": "pixels",
 }
 
 

@@ -112,7 +112,7 @@ def activations(shape: Shape, layout: Layout, part: Part, within: bool = True) -
     patches = part.rows * part.image_tokens * vision.merged
     in_text = part.tokens * kept_of_text_layer(text, layout)
     in_vision = patches * kept_of_vision_layer(vision, layout) if layout.trained_vision else 0
-    beside = part.rows * part.length**2 + patches * vision.patch_values * layout.value_bytes
+    beside = part.rows * part.length**2 + patches * vision.patch_values * (4 + layout.value_bytes % 4)
     beside += 2 * part.tokens * text.hidden * layout.sum_bytes
     if not layout.recompute:
         return beside + text.layers * in_text + vision.layers * in_vision
