@@ -121,7 +121,8 @@ def test_a_model_that_only_writes_is_made_to_fit_by_smaller_batches() -> None:
 
 def test_several_settings_are_named_where_none_is_enough() -> None:
     found = next(line for line in misfits(recipe(), shape(), GPUS["RTX-4090"]) if line.startswith("reasoner"))
-    assert found.endswith("; use lora.rank=32, sampling.batch=16 and grpo.deepspeed=recipes/deepspeed/zero3_offload.json")
+    machine = "grpo.deepspeed=recipes/deepspeed/zero3_offload.json"
+    assert found.endswith(f"; use lora.rank=32, sampling.batch=16 and {machine}")
     chosen = recipe("qwen2_5_vl_7b", deepspeed("zero3_offload"), "lora.rank=32", "sampling.batch=16")
     assert not [line for line in misfits(chosen, shape(), GPUS["RTX-4090"]) if line.startswith("reasoner")]
 

@@ -94,10 +94,9 @@ def deepspeed_settings(named: str | Mapping[str, Any] | None) -> Mapping[str, An
 
 
 def _adapters(recipe: Recipe, shape: Shape) -> int:
-    lora = getattr(recipe, "lora", None)  # a recipe need not have the section
-    if lora is None or lora.rank is None:
+    if recipe.lora.rank is None:
         return 0
-    return adapter_parameters(shape, lora.rank, lora.targets, with_vision=not recipe.freeze_vision)
+    return adapter_parameters(shape, recipe.lora.rank, recipe.lora.targets, with_vision=not recipe.freeze_vision)
 
 
 def _precision(half: bool, cast_once: bool) -> Precision:
