@@ -8,7 +8,8 @@ gives two:
    goes before that; after "wait, that is wrong" nothing earlier counts.
 3. The first and the last sentence, where they are nothing but an answer.
 4. What follows the last "so", "therefore" or "we get"; a number or a choice that the last sentence gives as the result.
-5. All sentences together, or the only one. Of a response that breaks off, only the sentence where it does.
+5. All sentences together, or the only one; none where the last gives up. Of a response that breaks off, only the
+   sentence where it does.
 
 A question states nothing, nor does "if the answer were ...". What is inside <think>, finished or cut off, is not said.
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from visplay.evaluation.reading.cues import announced, concluded, corrected, is_result, retracted
-from visplay.evaluation.reading.sentences import breaks_off, is_unclosed, sentences, spoken, wrapped
+from visplay.evaluation.reading.sentences import breaks_off, is_unclosed, refuses, sentences, spoken, wrapped
 from visplay.labels.answers import undressed
 
 Read = Callable[[str], Sequence[str]]  # a passage -> the answers that it gives: none, one, or several
@@ -64,9 +65,10 @@ def _readings(response: str, reader: Reader) -> Iterator[Reading]:
         else:
             yield from _explicit(later, reader)
             yield from _conclusions(later, sentences(later), reader)
+            yield sentences(later) if len(sentences(later)) == 1 else [], reader.phrase
     yield from _explicit(text, reader)
     parts = sentences(text)
-    if not parts or breaks_off(parts[-1]):
+    if not parts or breaks_off(parts[-1]) or (refuses(parts[-1]) and not reader.sentence(parts[-1])):
         return
     if is_unclosed(parts):
         text, parts = parts[-1], parts[-1:]
