@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from visplay.evaluation.items import LETTERS
+from visplay.evaluation.reading.amounts import same_number
 from visplay.evaluation.reading.cues import without_reason
+from visplay.evaluation.reading.formulas import is_formula, mathematical
 from visplay.evaluation.reading.letters import Lead, affirmed, lead, mentions
-from visplay.evaluation.reading.numbers import NUMBERS, same_number
+from visplay.evaluation.reading.numbers import NUMBERS, VERB
 from visplay.evaluation.reading.passages import Reader
 from visplay.labels.answers import folded, plain_text
 
@@ -26,6 +28,7 @@ _IMAGE = re.compile(r"<(image [0-9])>")
 _ORDINAL = re.compile(r"\b(first|second|third|fourth|fifth|last) (?:option|choice)\b", re.IGNORECASE)
 _PLACES = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
 _LETTER_A = re.compile(r"[(\[]?a[)\].:]", re.IGNORECASE)  # no article, which folding would drop
+_COMPOUND = re.compile(r"[(\[].*,.*[)\]]|[=<>]|\\[lg]eq?\b|[0-9][a-z]\b")
 _TICK = re.compile(
     r"[\s:;,(—–=-]*(?:(?P<right>[✅✓✔☑]|(?:yes|correct|true)\b)|[❌✗✘✖]|(?:no|not|incorrect|false|wrong)\b)",
     re.IGNORECASE,
@@ -65,6 +68,12 @@ class _Options:
         self._spelled = dict(zip(self._letters, plain, strict=False))
         self._texts = dict(zip(self._letters, map(folded, plain), strict=False))
         self._numbers = dict(zip(self._letters, map(NUMBERS.terse, plain), strict=False))
+        formulas = dict(zip(self._letters, map(mathematical, plain), strict=False))
+        self._formulas = {
+            letter: _written_as(formula)
+            for letter, formula in formulas.items()
+            if _COMPOUND.search(formula) and is_formula(formula)
+        }
 
     def whole(self, passage: str) -> list[str]:
         """The letter of a response that is an option's text, with its letter or without, whatever marks are in it."""
@@ -154,7 +163,17 @@ class _Options:
 
     def _told(self, passage: str) -> list[str]:
         """The options whose number the sentence states; else those whose whole text it holds and does not deny."""
-        return self._numbered(NUMBERS.sentence(passage)) or list(self._held(passage))
+        return self._written(passage) or self._numbered(NUMBERS.sentence(passage)) or list(self._held(passage))
+
+    def _written(self, passage: str) -> list[str]:
+        """The options that are points, relations or terms with letters and stand behind the last verb with any."""
+        if not self._formulas:
+            return []
+        text = _same_signs(mathematical(without_reason(passage)))
+        for start in [*reversed([verb.end() for verb in VERB.finditer(text)]), 0]:
+            if found := [one for one, formula in self._formulas.items() if formula.search(text, start)]:
+                return found
+        return []
 
     def _numbered(self, stated: Sequence[str]) -> list[str]:
         return [
@@ -178,3 +197,14 @@ class _Options:
 def _denied(before: str, after: str) -> bool:
     """Whether a text of an option is denied by the folded words that stand before and after it."""
     return bool(_DENIED.search(f"{before} ") or _DENIED_AFTER.match(f" {after} "))
+
+
+def _written_as(formula: str) -> re.Pattern[str]:
+    """Finds a formula whatever its blanks, where it is no part of a longer one."""
+    signs = " ?".join(map(re.escape, _same_signs(formula).replace(" ", "")))
+    return re.compile(rf"(?<![\w.^\\=+*/-])(?<![=+*/-] ){signs}(?![\w^=+*/-])(?! [=+*/-])")
+
+
+def _same_signs(formula: str) -> str:
+    """A formula with one spelling of its relation signs."""
+    return re.sub(r"\\([lg]e)q?(?![a-z])", r"\\\1", formula)

@@ -53,7 +53,7 @@ _SO = re.compile(
     r"(?:(?:^|[.,;:!?\n(—-] ?|\b(?:and|but) )(?:so|thus|therefore|hence|consequently|accordingly|finally|overall"
     r"|however|altogether|final|in (?:total|conclusion|summary|all)"
     r"|based on (?:this|the|these|my|all)\b[^,.\n]{0,40},)"
-    r"|\b(?:therefore|thus|(?:which|this|that) (?:means|gives|makes|leaves)|(?:we|I) (?:get|find|obtain)"
+    r"|\b(?:therefore|thus|leaving|(?:which|this|that) (?:means|gives|makes|leaves)|(?:we|I) (?:get|find|obtain)"
     r"|(?:it|this|that|there) must be|but (?:it|this|that) is|total:"
     r"|(?:total|together)\b[^.\n]{0,40}? (?:is|are|gives?|makes|comes to)"
     r"|(?:add|summ|count|comput|multiply|divid|subtract|calculat)ing\b[^.\n]{0,60}? (?:gives?|yields?|makes|is|are)"
@@ -61,7 +61,8 @@ _SO = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _RESULT = re.compile(
-    r"(?:[^,.]{0,60}, )?(?:the|its|their|our|my|this|that|there)\b.* ?\b(?:is|are|was|were|equals|measures|must be|=) ",
+    r"(?:[^,.]{0,60}, )?(?:the|its|their|our|my|this|that|there|(?-i:[A-Z]{1,4}))\b.* ?"
+    r"\b(?:is|are|was|were|equals|measures|must be|=) ",
     re.IGNORECASE,
 )
 _WITHDRAWN = re.compile(
@@ -88,7 +89,7 @@ _REASON = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _REASON_FIRST = re.compile(r"(?:since|because|as|given that|although|while) [^,]*, ", re.IGNORECASE)
-_ASIDE = re.compile(r"(?<=\S) \((?![A-Za-z]\)|or\b|and\b)[^()]*\)")
+_ASIDE = re.compile(r"(?<=\S) \((?![A-Za-z]\)|or\b|and\b|[-+0-9.]+ ?, ?[-+0-9.]+ ?\))[^()]*\)")  # no point
 
 
 def announced(text: str) -> Iterator[tuple[str, str]]:
@@ -116,10 +117,9 @@ def is_result(last: str, before: str) -> bool:
 
     "The difference is 5.", "10/2 = 5", and "x = 5" after "3x = 15".
     """
-    left, equals, _ = last.partition("=")
-    name = left.strip().rpartition(" ")[2]
+    left, name = last.rpartition("=")[0], last.partition("=")[0].strip().rpartition(" ")[2]
     solved = name and name in before.partition("=")[0] and name != before.partition("=")[0].strip()
-    return bool(_RESULT.match(last) or (equals and (solved or re.search("[-+*/×÷^]", left))))
+    return bool(_RESULT.match(last) or (left and (solved or re.search("[-+*/×÷^−]", left))))
 
 
 def corrected(text: str) -> str:

@@ -23,6 +23,11 @@ _MARKUP = re.compile(
 )
 
 _COURTESY = re.compile(r"(?:certainly|absolutely|of course|definitely|sure)! (?=[A-Z])", re.IGNORECASE)
+_HEADING = re.compile(
+    r"^(?:(?:detailed|step[- ]by[- ]step) )?(?:solution|analysis|explanation|reasoning|approach|overview|observations?"
+    r"|step [0-9]+) ?:?\n",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 _STOP = re.compile(r"[.!?;]+[\"')\]]*(?=\s|$)|\n+")
 _NO_STOP = re.compile(r"(?:(?:^|[A-Z]\w{0,15}\.? )[A-Z]|\b(?:approx|ca|vs|e\.g|i\.e|etc|Dr|Mr|Mrs|Ms|St|Fig|Eq|sq))\.$")
@@ -46,7 +51,8 @@ def spoken(response: str) -> str:
     """What a response says outside <think>, without markup, one blank between words, lines kept."""
     text = _BLOCK.sub("\n", _INLINE.sub("", after_thinking(response)))
     text = _LINES.sub("\n", _BLANKS.sub(" ", text.replace("。", ". ")))
-    return _COURTESY.sub("", _MARKUP.sub("", undressed(text)).strip(), count=1)
+    text = _COURTESY.sub("", _MARKUP.sub("", undressed(text)).strip(), count=1)
+    return _HEADING.sub("", text)
 
 
 def wrapped(response: str) -> str | None:
