@@ -73,6 +73,18 @@ def test_a_split_is_chosen_by_name_and_never_guessed(tmp_path: Path, make: Calla
         read_rows(local, source, "train")
 
 
+@pytest.mark.parametrize("make", [as_json, as_jsonl, as_parquet, as_saved])
+def test_no_split_is_taken_from_data_that_has_none(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    source = make(tmp_path)
+    with pytest.raises(DataError, match="is not divided into splits, so split 'train' cannot be taken from it"):
+        read_rows(local, str(source), "train")
+
+
+def test_a_file_may_be_named_by_its_split(tmp_path: Path) -> None:
+    file = as_json(tmp_path).rename(tmp_path / "train.json")
+    assert read_rows(local, str(file), "train") == ROWS
+
+
 def test_a_mapping_from_ids_to_rows_is_data_too(tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text(json.dumps({"q1": ROWS[0], "q2": {"id": "own", **ROWS[1]}}))
     assert [row["id"] for row in read_rows(local, str(tmp_path / "data.json"))] == ["q1", "own"]

@@ -318,7 +318,7 @@ def test_no(response: str) -> None:
         "not sure",
         "It is unclear.",
     ]
-    + ["The left line.", "Now we look at the notes.", "A", "<think>yes</think>", "The answer is not yes.", "eyes"]
+    + ["The left line.", "Now we look at the notes.", "A", "<think>yes</think>", "eyes"]
     + ["Yes\nNo", "No. Yes.", "There is not enough information.", "yes/no", "I doubt that it is true."],
 )
 def test_neither_yes_nor_no(response: str) -> None:

@@ -35,9 +35,9 @@ def read_rows(benchmark: Benchmark, source: str = "", split: str = "", images: b
     """All rows of `source`, default the official data, that are of `split`, default the official one.
 
     Relative paths of pictures become absolute where the data lies in files. Raises DataError when there are no rows,
-    or when a column that the benchmark needs is missing or holds another type.
+    when a column that the benchmark needs is missing or holds another type, or for a split that cannot be told apart.
     """
-    source, split = source or benchmark.SOURCE, split or benchmark.SPLIT
+    source, chosen, split = source or benchmark.SOURCE, bool(split), split or benchmark.SPLIT
     if not source:
         raise DataError(
             f"{benchmark.NAME} has no official data; name a file or folder by --data, in a recipe by evaluation.data"
@@ -45,7 +45,7 @@ def read_rows(benchmark: Benchmark, source: str = "", split: str = "", images: b
     skipped = () if images else benchmark.IMAGES
     path = Path(source).expanduser()
     if path.exists():
-        rows = _local(path, split, skipped)
+        rows = _local(path, split, chosen, skipped)
     elif _HUB_ID.fullmatch(source):
         rows = _hub(source, split, benchmark.CONFIGS, skipped)
     else:
@@ -75,13 +75,18 @@ def encoded(cell: Any) -> Encoded:
     return open(content, "rb")
 
 
-def _local(path: Path, split: str, skipped: Sequence[str]) -> list[dict[str, Any]]:
+def _local(path: Path, split: str, chosen: bool, skipped: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of the split, or all where the data is not divided into splits and none was chosen."""
     if path.is_dir() and any((path / name).is_file() for name in _SAVED):
-        return _saved(path, split, skipped)
-    rows: list[dict[str, Any]] = []
-    for file in _files(path, split) if path.is_dir() else [path]:
-        rows += _file_rows(file, skipped)
-    return rows
+        return _saved(path, split, chosen, skipped)
+    files = _files(path, split) if path.is_dir() else [path]
+    if chosen and not any(_of(file, split.split("+")) for file in files):
+        raise _undivided(path, split)
+    return [row for file in files for row in _file_rows(file, skipped)]
+
+
+def _undivided(path: Path, split: str) -> DataError:
+    return DataError(f"{path} is not divided into splits, so split {split!r} cannot be taken from it; leave it out")
 
 
 def _files(folder: Path, split: str) -> list[Path]:
@@ -135,7 +140,7 @@ def _object(row: Any, path: Path, at: int) -> dict[str, Any]:
     return row
 
 
-def _saved(path: Path, split: str, skipped: Sequence[str]) -> list[dict[str, Any]]:
+def _saved(path: Path, split: str, chosen: bool, skipped: Sequence[str]) -> list[dict[str, Any]]:
     import datasets
 
     try:
@@ -143,6 +148,8 @@ def _saved(path: Path, split: str, skipped: Sequence[str]) -> list[dict[str, Any
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as a save_to_disk folder: {error}") from error
     if not isinstance(saved, datasets.DatasetDict):
+        if chosen and str(saved.split) != split:
+            raise _undivided(path, split)
         return _dataset_rows(saved, skipped)
     missing = [name for name in split.split("+") if name not in saved]
     if missing:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from visplay.evaluation.items import Kind
+from visplay.evaluation.reading.amounts import same_number
 from visplay.evaluation.reading.choices import choice_reader
-from visplay.evaluation.reading.numbers import NUMBERS, same_number
+from visplay.evaluation.reading.numbers import NUMBERS
 from visplay.evaluation.reading.passages import stated
 from visplay.evaluation.reading.phrases import PHRASES, same_phrase
 from visplay.evaluation.reading.yes_no import YES_NO

@@ -11,14 +11,15 @@ _MOST = 20  # cues, from the end; a response that goes round in circles is not f
 _REACH = 600  # characters after a cue
 
 _ANSWER = (
-    r"\b(?:answers?|(?:correct|right|best|final|my|suitable|matching) (?:option|choice|letter|solution|result|value))\b"
+    r"\b(?:answers?|conclusion(?= ?:)"
+    r"|(?:correct|right|best|final|my|suitable|matching) (?:option|choice|letter|solution|result|value))\b"
     r"(?: (?:to|for|of|in|from|here|choice|option|letter|would|should|must|will|that|I|we|therefore|thus|then|hence"
     r"|most|clearly|probably|likely|now)\b[^.\n:;?!]{0,80}?)?"
     r"(?: (?:is|are|be|was|seems|becomes)\b|[\"'*_) ]*[:=]| ->? | ?→|\n)"
 )
 _CHOOSE = (
     r"\b(?:I|we|let's|I'd|I'll|we'll|but|so|to)(?: (?:would|will|must|should|can|therefore|thus|hence|have to))*"
-    r" (?:choose|pick|select|go with|go for|opt for|answer|conclude)\b(?: that)?"
+    r" (?:choose|pick|select|go with|go for|opt for|lean towards?|answer|conclude)\b(?: that)?"
 )
 _LIKELY = (
     r"\b(?:most (?:likely|probable|appropriate|suitable|accurate)(?: [\w'’/-]+){1,15}? (?:is|are)"
@@ -28,7 +29,7 @@ _FOREIGN = (
     r"\b(?:respuesta|réponse|risposta|resposta|antwort)(?: (?:correcta|correcte|corretta|correta|finale?))?"
     r"(?: (?:es|est|è|é|ist|lautet)\b| ?:)(?: (?:la|a|o|il|die|der)\b)?"
     r"(?: (?:letra|lettre|lettera|opción|opção|option)\b)?"
-    r"|(?:答案|故选|选项?)(?:是|为|选)?"
+    r"|(?:答案|故选|选择|选项?|正解|答え|정답)(?:是|为|选|は|은)?"
 )
 _BEFORE_ANSWER = re.compile(rf"(?:{_ANSWER}|{_CHOOSE}|{_LIKELY}|{_FOREIGN})[\s:=\"'`>]*(?:that\b)? ?", re.IGNORECASE)
 _AFTER_ANSWER = re.compile(
@@ -37,10 +38,14 @@ _AFTER_ANSWER = re.compile(
     r"|answers?|correct|right|best)\b(?! (?:if|unless|only if|to|for|because|here)\b)",
     re.IGNORECASE,
 )
+_UNREAL, _CONDITION = re.compile(r"\b(?:would|might|could)\b", re.IGNORECASE), re.compile(r"\b(?:if|unless|had)\b")
 _CLAUSE_END = re.compile(r"[.\n;:!?]|,? \b(?:but|so|while) ")
 _NOT_MEANT = re.compile(
-    r"\b(?:(?:if|suppose|assume|assuming|whether|had)\b[^.\n]*"
-    r"|(?:an|each|every|any|no|wrong|incorrect|possible|other|first) )$",
+    r"(?:\b(?:if|suppose|assume|assuming|whether|had|doubt|unlikely|students?(?:'s)?)\b[^.\n]*"
+    r"|\b(?:some|many|most|one|you) (?:\w+ )?(?:may|might|would|could) (?:say|think|answer)\b[^.\n]*"
+    r"|(?:\b(?:not|never|no longer)|n['’]t)\b (?:\w+ ){0,3}(?:think|believe|say|true|sure|agree|conclude|mean|case)\b"
+    r"[^.\n,]*"
+    r"|\b(?:an|each|every|any|no|wrong|incorrect|possible|other|first|initial|original) )$",
     re.IGNORECASE,
 )
 
@@ -48,7 +53,7 @@ _SO = re.compile(
     r"(?:(?:^|[.,;:!?\n(—-] ?|\b(?:and|but) )(?:so|thus|therefore|hence|consequently|accordingly|finally|overall"
     r"|however|altogether|final|in (?:total|conclusion|summary|all)"
     r"|based on (?:this|the|these|my|all)\b[^,.\n]{0,40},)"
-    r"|\b(?:therefore|thus|(?:which|this|that) (?:means|gives|makes|leaves)|(?:we|I) (?:get|find|obtain)"
+    r"|\b(?:therefore|thus|leaving|(?:which|this|that) (?:means|gives|makes|leaves)|(?:we|I) (?:get|find|obtain)"
     r"|(?:it|this|that|there) must be|but (?:it|this|that) is|total:"
     r"|(?:total|together)\b[^.\n]{0,40}? (?:is|are|gives?|makes|comes to)"
     r"|(?:add|summ|count|comput|multiply|divid|subtract|calculat)ing\b[^.\n]{0,60}? (?:gives?|yields?|makes|is|are)"
@@ -56,7 +61,8 @@ _SO = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _RESULT = re.compile(
-    r"(?:[^,.]{0,60}, )?(?:the|its|their|our|my|this|that|there)\b.* ?\b(?:is|are|was|were|equals|measures|must be|=) ",
+    r"(?:[^,.]{0,60}, )?(?:the|its|their|our|my|this|that|there|(?-i:[A-Z]{1,4}))\b.* ?"
+    r"\b(?:is|are|was|were|equals|measures|must be|=) ",
     re.IGNORECASE,
 )
 _WITHDRAWN = re.compile(
@@ -72,8 +78,9 @@ _RETRACTED = re.compile(
 )
 
 _LEAD_IN = re.compile(
-    r"^[\s,:;\"'—-]*(?:(?:and|so|that|then|therefore|thus|hence|clearly|simply|just|most likely|likely|probably"
-    r"|definitely|indeed|actually|well|okay|ok|final|it must be|I would say|I'd say|I think|I believe)\b[\s,:]*)*",
+    r"^(?:[\s,:;\"'—→]|-(?![0-9.$\\])|=?>)*"
+    r"(?:(?:and|so|that|then|therefore|thus|hence|clearly|simply|just|most likely|likely|probably|definitely|indeed"
+    r"|actually|well|okay|ok|final|it must be|I would say|I'd say|I think|I believe|I mean|I meant)\b[\s,:]*)*",
     re.IGNORECASE,
 )
 _REASON = re.compile(
@@ -82,7 +89,7 @@ _REASON = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _REASON_FIRST = re.compile(r"(?:since|because|as|given that|although|while) [^,]*, ", re.IGNORECASE)
-_ASIDE = re.compile(r"(?<=\S) \((?![A-Za-z]\)|or\b|and\b)[^()]*\)")
+_ASIDE = re.compile(r"(?<=\S) \((?![A-Za-z]\)|or\b|and\b|[-+0-9.]+ ?, ?[-+0-9.]+ ?\))[^()]*\)")  # no point
 
 
 def announced(text: str) -> Iterator[tuple[str, str]]:
@@ -95,7 +102,7 @@ def announced(text: str) -> Iterator[tuple[str, str]]:
         after = text[cue.end() : cue.end() + _REACH]
         if cue.re is _AFTER_ANSWER:
             yield before, before
-        elif first := first_sentence(after):
+        elif (first := first_sentence(after)) and not (_UNREAL.search(cue[0]) and _CONDITION.search(first)):
             yield after.partition("\n")[0], first
 
 
@@ -110,10 +117,9 @@ def is_result(last: str, before: str) -> bool:
 
     "The difference is 5.", "10/2 = 5", and "x = 5" after "3x = 15".
     """
-    left, equals, _ = last.partition("=")
-    name = left.strip().rpartition(" ")[2]
+    left, name = last.rpartition("=")[0], last.partition("=")[0].strip().rpartition(" ")[2]
     solved = name and name in before.partition("=")[0] and name != before.partition("=")[0].strip()
-    return bool(_RESULT.match(last) or (equals and (solved or re.search("[-+*/×÷^]", left))))
+    return bool(_RESULT.match(last) or (left and (solved or re.search("[-+*/×÷^−]", left))))
 
 
 def corrected(text: str) -> str:

@@ -42,6 +42,8 @@ _UNIT = re.compile(
     rf"(?<=[0-9}})a-z ]) ?(?<![a-zA-Z\\])(?:(?:square|cubic|sq\.?|cu\.?) )?(?:{_LETTERS})(?:\^?\{{?[23]\}}?)?$|°$"
 )
 
+_BOUND = re.compile(r"[<>]|\\[lg]e(?:q|qslant)?(?![a-z])")
+
 _PLAIN = r"([^{}]*)"
 _TO_PYTHON = [
     (re.compile(r"\\times|\\cdot|×|·"), "*"),
@@ -89,13 +91,21 @@ def same_formula(one: str, other: str) -> bool:
     """Whether two formulas are equal and their units do not differ; a missing unit agrees with every unit."""
     if not (is_formula(one) and is_formula(other)) or one.count(",") != other.count(","):
         return False
-    (one, unit), (other, other_unit) = _without_unit(one), _without_unit(other)
+    if _kind(one) != _kind(other):
+        return False
+    (one, unit), (other, other_unit) = without_unit(one), without_unit(other)
     if unit and other_unit and unit != other_unit:
         return False
     value, other_value = approximate(one), approximate(other)
     if value is not None and other_value is not None and not math.isclose(value, other_value, abs_tol=1e-12):
         return False
     return latex.equivalent(one, other) is True
+
+
+def without_unit(formula: str) -> tuple[str, str]:
+    """The formula, and the normal form of the unit behind it, "" where there is none."""
+    unit = _UNIT.search(formula)
+    return (formula[: unit.start()].strip(), measures.unit(unit[0].strip()) or "") if unit else (formula, "")
 
 
 def approximate(formula: str) -> float | None:
@@ -132,6 +142,6 @@ def _summed(match: re.Match[str]) -> str:
     return str(100 * hundreds + rest)
 
 
-def _without_unit(formula: str) -> tuple[str, str]:
-    unit = _UNIT.search(formula)
-    return (formula[: unit.start()].strip(), measures.unit(unit[0].strip()) or "") if unit else (formula, "")
+def _kind(formula: str) -> tuple[bool, bool]:
+    """Whether it is a bound, and whether it is a ratio or a fraction: "> 5" and "5:1" are not 5."""
+    return bool(_BOUND.search(formula)), ":" in formula

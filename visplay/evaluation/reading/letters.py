@@ -37,13 +37,14 @@ _BEFORE_BARE = re.compile(
     r"|\b(?:is|be|are|was|answer|choos(?:e|ing)|chosen?|pick(?:ing)?|select(?:ing)?|prefer|with"
     r"|so|therefore|thus|hence|and|or|not|nor|neither|either|both|but|than|then|to|only|by|think|say|believe"
     r"|exclude|eliminate|out|reject|of|for|even|except|if|though|also|just|clearly|definitely|probably|likely|instead"
-    r"|maybe|perhaps|possibly|leav(?:es|ing)|means|gives|suggests|indicates|matches)) ?$",
+    r"|nevertheless|nonetheless|however|yet|still|rather|whereas|while"
+    r"|maybe|perhaps|possibly|leav(?:es|ing)|means|gives|suggests|indicates|matches|towards?|favou?rs?|supports?)) ?$",
     re.IGNORECASE,
 )
 _AND = re.compile(r"\b(?:and|or|nor) $")
 _AFTER_WORD = re.compile(
     r"$|[.,:;!?)\]/&\"']| ?[-—]| (?:is|was|are|has|shows?|because|since|as|and|or|but|would|will|does|can|cannot|can't"
-    r"|must|seems|looks|represents|fits|matches|isn't|doesn't|makes|best|only|being)\b"
+    r"|must|seems|looks|remains|represents|fits|matches|isn't|doesn't|makes|best|only|being)\b"
 )
 _LINKED = re.compile(r"(?<!\w)[A-HJ-Z][)\]\"']*(?:, ?|,? (?:and|or|nor|to) )[(\[\"']*$")
 _DENIED_BEFORE = re.compile(
@@ -51,9 +52,11 @@ _DENIED_BEFORE = re.compile(
     r"|\b(?:(?:any|every)thing|all) but (?:option |choice )?[(\"']*$"
     r"|\b(?:going|tempted) to (?:say|pick|choose) [(\"']*$"
     r"|(?:\b(?:not|never|cannot|neither|nor|no|without|except|excluding|than|eliminat\w+"
-    r"|rul(?:e[sd]?|ing) out|exclud\w+|reject\w*|discard\w*|thought|guessed|considered|wrong(?:ly)?"
-    r"|(?:first|initial) (?:guess|thought|idea|impression) (?:was|is))|n't)"
-    r"(?: (?:be|the|an?|necessarily|option|choice|answer|letter|with|both|either|match|equal|fit|is|it|of))*"
+    r"|rul(?:e[sd]?|ing) out|exclud\w+|reject\w*|discard\w*|thought|guessed|considered|(?:wrong|incorrect)(?:ly)?"
+    r"|doubt|least likely"
+    r"|(?:first|initial) (?:answer|guess|thought|idea|impression) (?:was|is))|n't)"
+    r"(?: (?:be|the|an?|necessarily|option|choice|answer|letter|with|both|either|match|equal|fit|is|it|of|that"
+    r"|think|believe|say))*"
     r"[ (\[\"':]*$",
     re.IGNORECASE,
 )
@@ -62,7 +65,9 @@ _DENIED_AFTER = re.compile(
     r"|impossible|invalid|excluded|eliminated|rejected|ruled out|unlikely)\b"
     r"| (?:\w+n't|cannot|(?:does|do|would|can|could|should|must) not|fails?|has too)\b"
     r"| (?:would|could|might) (?:only )?(?:be|have been|fit|match|work)\b[^.,;]{0,40} if\b"
-    r"| (?:is|looks|seems|sounds|may be|might be)(?: \w+)? (?:tempting|plausible|attractive|possible|close),? but\b"
+    r"| (?:is|looks|seems|sounds|may be|might be)(?: \w+)? (?:tempting|plausible|attractive|possible|close)"
+    r"(?: at first)?[,;]? (?:but|however|nevertheless)\b"
+    r"|, which is (?:not|wrong|incorrect|false)\b"
     r"|:? ?(?:too \w+|wrong|incorrect|false|not?)\b)",
     re.IGNORECASE,
 )

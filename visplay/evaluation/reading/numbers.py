@@ -1,26 +1,21 @@
-"""Which number does a passage state, and is it the gold?
+"""Which number does a passage state?
 
 A number is a measure (`visplay.labels.measures`), a formula, or numbers set in order: a point, a ratio, a list.
 
 - Of a chain of equations the last side is the answer: "5 + 7 = 12". "x^2 = 9 and x = 3" comes to 3; "x = 3 or x = -3"
   and "x = 3 and y = 4" are several.
 - What is denied is not stated: "not 10". A range, "10 or 12" and numbers of several things are several.
-- A value given to more places than the gold is right when it rounds to it: 113.097 for 113.1. A gold without decimal
-  places, with one digit alone, or as a fraction is exact.
-- 12% is 12 where the gold names no unit, and it is 0.12.
 """
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from visplay.evaluation.reading.cues import without_reason
-from visplay.evaluation.reading.formulas import approximate, is_formula, mathematical, same_formula
+from visplay.evaluation.reading.formulas import is_formula, mathematical
 from visplay.evaluation.reading.passages import Reader
 from visplay.evaluation.reading.sentences import refuses
 from visplay.labels import measures
-from visplay.labels.measures import Measure
 
 _ADDED = re.compile(r" (?:or so|in total|in all|altogether)$")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
@@ -29,19 +24,21 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"=|→|⇒|\\to\b|\bequals\b")
-_ABOUT = re.compile(r"≈|\\approx(?![a-z])|\\simeq|≃|≅")
+ABOUT = re.compile(r"≈|\\approx(?![a-z])|\\simeq|≃|≅|, (?:or |which is )?(?:approximately|about|roughly)(?= [0-9])")
 _JOINT = re.compile(r"(?:,(?![0-9]{3})|\band\b|\bor\b)(?=[^,]*=)")
 _TO = re.compile(r"\bratio\b.*?(?<=[0-9])( to )(?=[0-9])", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:not|never|cannot)\b|n't\b|≠|\\neq?\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"(?:\b(?:not|never|cannot|neither|nor|no|instead of|than|without|at least|at most|up to|over|above|below|under)"
-    r"|n't|≠|\\neq?)"
+    r"|n't|≠|\\neq?|[<>]|\\[lg]eq?(?![a-z]))"
     r"(?: (?:be|equal|to|exactly|the|an?|about|just|only|really|necessarily|actually|simply))*[ (\"']*$",
     re.IGNORECASE,
 )
 
 _REJECTED = re.compile(
-    r" (?:is|was|would be|seems) (?:clearly |definitely )?(?:wrong|incorrect|not|too)\b", re.IGNORECASE
+    r" (?:is|was|would be|seems) (?:clearly |definitely )?(?:wrong|incorrect|not|too)\b"
+    r"| or (?:more|less|fewer|above|below)\b|\+$| ?(?:[<>]|\\[lg]eq?(?![a-z]))",
+    re.IGNORECASE,
 )
 
 _BRACES = r"\{(?:[^{}]|\{[^{}]*\})*\}"
@@ -58,10 +55,10 @@ _UNIT = (
 )
 _TOKEN = re.compile(
     rf"(?:(?<![\w)}}])[-+] ?)?(?:[$€£¥₹] ?)?(?<![\w.\\^{{/]){_VALUE}(?![0-9]|[.,][0-9]|\\|/[0-9]|\^|(?:st|nd|rd|th)\b)"
-    rf"{_SCALE}(?: ?(?:%|°(?: ?[CFT]\b)?|(?:{_UNIT})(?:(?:/| per )(?:{_UNIT}))?))?"
+    rf"{_SCALE}(?: ?(?:%|°(?: ?[CFT]\b)?|(?:{_UNIT})(?:(?:/| per )(?:{_UNIT}))?))?(?![^\W\d_])"
 )
 _JOINED = re.compile(r" ?(?:-|,|/|–|(?:[a-z]+ ){0,2}[a-z]*,? ?\b(?:or|and|to|nor)\b) ?", re.IGNORECASE)
-_VERB = re.compile(
+VERB = re.compile(
     r"\b(?:is|are|was|were|equals?|equal to|be|measures|gives|giving|makes?|making|yields|has|have|costs?|reads?|shows"
     r"|(?:total|sum) of|(?:up|comes?|amounts?|sums?|leads?) to|count(?:ed)?|get|find|reach(?:ed|es)"
     r"|(?:rose|rises|grew|grows|fell|falls|dropped|drops|(?:in|de)creased?s?) to)\b",
@@ -79,21 +76,6 @@ _PRONOUN_ONE = re.compile(
 )
 
 
-def same_number(answer: str, gold: str) -> bool:
-    """Whether a stated number is the gold; see the rules above. Not symmetric: only the answer is rounded."""
-    if len(sides := _ABOUT.split(answer)) > 1:
-        return any(same_number(side.strip(), gold) for side in sides)
-    gold = (_alone(gold) or [mathematical(gold)])[0]
-    if _squeezed(answer) == _squeezed(gold):
-        return True
-    one, other = measures.read(answer), measures.read(gold)
-    if one and other:
-        return one.agrees(other) or _same_share(one, other) or _rounds(one, other, gold)
-    if other and (value := approximate(answer)) is not None and _rounds(Measure(Fraction(value), ""), other, gold):
-        return True
-    return same_formula(answer, gold)
-
-
 def _alone(passage: str) -> list[str]:
     """The number that the passage is, maybe after the name of what it measures and an equals sign; at most one."""
     text = mathematical(passage)
@@ -106,7 +88,7 @@ def _alone(passage: str) -> list[str]:
         text = text[hedge.end() :]
     if _GROUPED.match(text):
         text = re.sub(r"(?<=[0-9]) (?=[0-9]{3})", "", text)
-    sides = [side.strip() for side in _ABOUT.split(text)]
+    sides = [side.strip() for side in ABOUT.split(text)]
     if len(sides) > 1 and not _is_number(sides[0]):  # "the area ≈ 3.14" names it; "1/3 ≈ 0.33" gives it twice
         text, sides = sides[-1], sides[-1:]
     return [text] if all(map(_is_number, sides)) else []
@@ -127,16 +109,19 @@ def _in_sentence(passage: str) -> list[str]:
     found = _not_denied(text)
     if len(found) < 2:
         return found
-    predicates = [stated for clause in _CLAUSE.split(text) if (stated := _predicate(clause))]
-    return [number for stated in predicates for number in stated] or found
+    clauses = [clause for clause in _CLAUSE.split(text) if _TOKEN.search(clause)]
+    predicates = [_predicate(clause) for clause in clauses]
+    return [number for stated in predicates for number in stated] if all(predicates) else found
 
 
 def _predicate(clause: str) -> list[str]:
     """The number behind the last verb that has one, else the one that the clause begins with: "12 dogs are ..."."""
-    for verb in reversed(list(_VERB.finditer(clause))):
+    for verb in reversed(list(VERB.finditer(clause))):
         rest = clause[verb.end() :]
         if stated := _alone(rest) or _leading(rest):
             return stated
+        if _TOKEN.search(rest):
+            break
     counted = _TOKEN.match(clause)
     return [counted[0].strip()] if counted and _COUNTS.match(clause, counted.end()) else []
 
@@ -196,24 +181,3 @@ def _not_denied(text: str) -> list[str]:
 
 def _is_number(text: str) -> bool:
     return bool(measures.read(text)) or is_formula(text)
-
-
-def _same_share(answer: Measure, gold: Measure) -> bool:
-    """Whether one is the other in percent."""
-    one, other = (number.value / 100 if number.unit == "%" else number.value for number in (answer, gold))
-    return {answer.unit, gold.unit} == {"%", ""} and one == other
-
-
-def _rounds(answer: Measure, gold: Measure, spelling: str) -> bool:
-    """Whether a value given to more places than the gold is the gold when it is rounded, a half away from zero."""
-    decimal = re.match(r"[^0-9.]*0*([0-9,]*)\.([0-9]+)(?![0-9]|e| ?[×x*\\])", spelling)
-    if decimal is None or len((decimal[1] + decimal[2]).lstrip("0")) < 2 or answer.value * gold.value <= 0:
-        return False
-    unit = Fraction(1, 10 ** len(decimal[2]))
-    finer = (answer.value / unit).denominator > 1
-    near = -unit / 2 <= abs(answer.value) - abs(gold.value) < unit / 2
-    return finer and near and Measure(gold.value, answer.unit).agrees(gold)
-
-
-def _squeezed(text: str) -> str:
-    return re.sub(r"\s+", "", text).casefold().replace("\\dfrac", "\\frac")

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from visplay.evaluation.reading.amounts import same_number
 from visplay.evaluation.reading.formulas import is_formula, mathematical, same_formula
-from visplay.evaluation.reading.numbers import NUMBERS, same_number
+from visplay.evaluation.reading.numbers import NUMBERS
 from visplay.evaluation.reading.passages import Reader
 from visplay.evaluation.reading.sentences import refuses
 from visplay.labels.answers import folded, plain_text
@@ -26,7 +27,7 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _VERB = re.compile(
-    r"\b(?:is|are|was|were|be|shows?|depicts?|represents?|displays|called|named|says|reads|known as)\b"
+    r"\b(?:is|are|was|were|be|shows?|depicts?|represents?|displays|called|named|says|reads|gives|known as)\b"
     r"|(?<=\b(?:it|at))'s\b|\b(?:painted|written|made|built|created|designed|drawn|composed|invented) by\b",
     re.IGNORECASE,
 )
@@ -40,7 +41,7 @@ _BEFORE = re.compile(
 _ITEMS = re.compile(r"[^,]+(?:, [^,]+)*,? (?:and|or) [^,]+")
 _BLANK = re.compile(r"\s")
 _INSTEAD = re.compile(r"\bnot\b.*,? but (?:rather )?")
-_PLACE = re.compile(r".* ((?:[(\[]|\\\{)[^()\[\]]*,[^()\[\]]*(?:[)\]]|\\\}))")  # "on the interval (0, 2)"
+_PLACE = re.compile(r"(?:.* |[A-Z]'*)((?:[(\[]|\\\{)[^()\[\]]*,[^()\[\]]*(?:[)\]]|\\\}))")  # "on the interval (0, 2)"
 _ADDED = re.compile(
     r"(?<=\w)[\"”]|,(?![^()\[\]]*[)\]])|;| \(| - "
     r"| (?:that|who|whose|located|shown|seen|visible|depicted|because|since)\b"

@@ -9,13 +9,24 @@ import re
 
 from visplay.labels.answers import after_thinking, boxed, undressed
 
-_TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.IGNORECASE | re.DOTALL)
+_OPENS = r"<(?:final_)?answer>|\[answer\]|<\|begin_of_box\|>"
+_CLOSES = r"</(?:final_)?answer>|\[/answer\]|<\|end_of_box\|>"
+_TAG = re.compile(rf"(?:{_OPENS})(.*?)(?:{_CLOSES}|\Z)", re.IGNORECASE | re.DOTALL)
+_INLINE = re.compile(r"</?(?:b|strong|i|em|u|span|mark|center)>|<\|[a-z_]+\|>", re.IGNORECASE)
+_BLOCK = re.compile(r"</?(?:p|div|summary|caption|reasoning|conclusion)>|<br ?/?>", re.IGNORECASE)
 
 _BLANKS, _LINES = re.compile(r"[^\S\n]+"), re.compile(r" ?\n\s*")
 _MARKUP = re.compile(
     r"\*\*|__|```\w*|^ ?(?:#+|>+|[-*•]|\|) |(?<!\w)[*_](?=\w)|(?<=[\w.!)])[*_](?!\w)"
     r"|^[\u2600-\u2715\u2719-\u274b\u274d-\u27bf\U0001f300-\U0001faff\ufe0f]+ ?",  # an emoji that is no cross
     re.MULTILINE,
+)
+
+_COURTESY = re.compile(r"(?:certainly|absolutely|of course|definitely|sure)! (?=[A-Z])", re.IGNORECASE)
+_HEADING = re.compile(
+    r"^(?:(?:detailed|step[- ]by[- ]step) )?(?:solution|analysis|explanation|reasoning|approach|overview|observations?"
+    r"|step [0-9]+) ?:?\n",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 _STOP = re.compile(r"[.!?;]+[\"')\]]*(?=\s|$)|\n+")
@@ -31,24 +42,26 @@ _REFUSAL = re.compile(
     r"|know|help|assist)\b"
     r"|\b(?:is|it's|seems|remains) (?:unclear|unknown|undetermined|unanswerable|uncertain)\b|\b(?:don't|do not) know\b"
     r"|\b(?:not |un)(?:sure|certain)\b|\bno (?:idea|clue|conclusion|way (?:to|of))\b"
-    r"|\bnot enough (?:information|data)\b)",
+    r"|\bnot enough (?:information|data)\b|\b(?:have|need) to (?:see|know)\b|\bnot (?:visible|shown|provided)\b)",
     re.IGNORECASE,
 )
 
 
 def spoken(response: str) -> str:
     """What a response says outside <think>, without markup, one blank between words, lines kept."""
-    text = _LINES.sub("\n", _BLANKS.sub(" ", after_thinking(response).replace("。", ". ")))
-    return _MARKUP.sub("", undressed(text)).strip()
+    text = _BLOCK.sub("\n", _INLINE.sub("", after_thinking(response)))
+    text = _LINES.sub("\n", _BLANKS.sub(" ", text.replace("。", ". ")))
+    text = _COURTESY.sub("", _MARKUP.sub("", undressed(text)).strip(), count=1)
+    return _HEADING.sub("", text)
 
 
 def wrapped(response: str) -> str | None:
-    """What the last <answer> holds, or a box in it, else the last box; None when there is neither."""
+    """What the last <answer> or its like holds, or a box in it, else the last box; None when there is neither."""
     said = after_thinking(response)
     if not (tags := _TAG.findall(said)):
         return boxed(said)
-    inside = re.split("<answer>", tags[-1], flags=re.IGNORECASE)[-1]
-    return boxed(inside) or inside
+    inside = re.split(_OPENS, tags[-1], flags=re.IGNORECASE)[-1]
+    return boxed(inside) or _INLINE.sub("", inside)
 
 
 def sentences(text: str) -> list[str]:
