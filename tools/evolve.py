@@ -20,11 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_intermixed_args(arguments)
     if (chosen.gpu or chosen.world_size) and not chosen.dry_run:
         parser.error("--gpu and --world-size only go with --dry-run; a launcher starts several processes")
-    return guarded(lambda: _run(chosen))
+    given = sys.argv[1:] if arguments is None else arguments
+    return guarded(lambda: _run(chosen, [sys.executable, __file__, *given]))
 
 
-def guarded(work: Callable[[], None]) -> int:
-    """Exit status of `work`: 0 done; 2 something the user can put right; 130 or 143 stopped by signal."""
+def guarded(work: Callable[[], int | None]) -> int:
+    """Exit status of `work`, 0 for None; 2 something the user can put right; 130 or 143 stopped by signal."""
     _configure_logging()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched unless the user says so
     # Read when torch is imported; threads that wait for each other make small models slower, and a GPU needs none.
@@ -36,7 +37,7 @@ def guarded(work: Callable[[], None]) -> int:
 
     try:
         with stop_signals():
-            work()
+            return work() or 0
     except EndedElsewhere:
         return 2
     except VisplayError as error:
@@ -45,10 +46,9 @@ def guarded(work: Callable[[], None]) -> int:
     except Stopped as stop:
         print(stop, file=sys.stderr)
         return stop.exit_code
-    return 0
 
 
-def _run(chosen: argparse.Namespace) -> None:
+def _run(chosen: argparse.Namespace, command: Sequence[str]) -> int:
     from visplay.errors import VisplayError
     from visplay.recipe import load_recipe, to_yaml
 
@@ -62,10 +62,26 @@ def _run(chosen: argparse.Namespace) -> None:
     if chosen.dry_run:
         print(to_yaml(recipe))
         _plan(recipe, world_size, chosen.gpu)
-        return
+        return 0
+    return _evolve(recipe, chosen, command)
+
+
+def _evolve(recipe: Recipe, chosen: argparse.Namespace, command: Sequence[str]) -> int:
+    """Exit status of the loop: here, or each stage in a process of its own."""
+    from visplay.engine import launch
+    from visplay.runs import StageMade
+
+    out = chosen.out or Path("runs") / chosen.recipe.stem
+    apart = launch.is_needed() if chosen.apart is None else chosen.apart
+    if apart and chosen.turn is None:
+        return launch.stage_by_stage(out, command)
     from visplay.evolve import evolve
 
-    evolve(recipe, chosen.out or Path("runs") / chosen.recipe.stem)
+    try:
+        evolve(recipe, out, turn=chosen.turn)
+    except StageMade:
+        return launch.NEXT
+    return 0
 
 
 def _plan(recipe: Recipe, world_size: int, gpu: str | None) -> None:
@@ -104,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="DIR", help="run directory; default: runs/ and the recipe's name")
     parser.add_argument("--world-size", type=_count, metavar="N", help="with --dry-run: plan for N GPUs")
     parser.add_argument("--gpu", metavar="NAME", help="with --dry-run: refuse what does not fit on it, such as H100-80")
+    parser.add_argument(
+        "--apart",
+        action=argparse.BooleanOptionalAction,
+        help="a process for each stage, so that all GPU memory is given back after it; default: where there are GPUs",
+    )
+    parser.add_argument("--turn", type=_count, help=argparse.SUPPRESS)  # in such a process: its number
     # The deepspeed launcher puts it first in argv; the rank is read from the environment.
     parser.add_argument("--local_rank", type=int, help=argparse.SUPPRESS)
     return parser

@@ -30,13 +30,14 @@ from visplay.report import publish, show
 from visplay.runs import Run
 
 
-def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = None) -> None:
-    """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only."""
-    with connected(recipe) as processes, Run.open(directory, recipe, processes) as run:
-        check(recipe, directory)
-        run.fingerprint("model", models.identity(recipe.model))
-        for name, digest in suite.fingerprints(recipe.evaluation).items():
-            run.fingerprint(name, digest)
+def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = None, turn: int | None = None) -> None:
+    """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only.
+
+    With a `turn`, counted from 1, the next stage alone is made, and StageMade raised (see `visplay.engine.launch`).
+    """
+    with connected(recipe, turn) as processes, Run.open(directory, recipe, processes, turn) as run:
+        if run.begins:
+            _look_before(run, recipe)
         images = pool.load(run, recipe)
         questioner = reasoner = recipe.model
         scored = stages.score(run, recipe, 0, reasoner, None, images)
@@ -52,3 +53,11 @@ def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = Non
                 publish(run, scores)
         if processes.rank == 0:
             show(scores)
+
+
+def _look_before(run: Run, recipe: Recipe) -> None:
+    """Refuse what would fail later, and data that is not what the run began with."""
+    check(recipe, run.directory)
+    run.fingerprint("model", models.identity(recipe.model))
+    for name, digest in suite.fingerprints(recipe.evaluation).items():
+        run.fingerprint(name, digest)

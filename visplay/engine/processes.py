@@ -1,7 +1,8 @@
 """Connect the processes that a launcher has started: `python`, `torchrun`, `deepspeed` and `srun torchrun` alike.
 
-The launcher says who is who (RANK, WORLD_SIZE, LOCAL_RANK) and where to meet (MASTER_ADDR, MASTER_PORT). The group that
-is made here, once, serves all stages, and TRL and DeepSpeed find it. It ends with its launcher.
+The launcher says who is who (RANK, WORLD_SIZE, LOCAL_RANK) and where to meet (MASTER_ADDR, MASTER_PORT). TRL and
+DeepSpeed find the group that is made here. It serves one stage (`visplay.engine.launch`), or all where there are no
+GPUs, and ends with its launcher.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch.distributed as dist
 from visplay.engine import models
 from visplay.errors import VisplayError
 from visplay.recipe import Recipe
+from visplay.runs import StageMade
 from visplay.runs.processes import ALONE, Processes
 
 T = TypeVar("T")
@@ -41,23 +43,29 @@ class LostError(VisplayError):
 
 
 @contextmanager
-def connected(recipe: Recipe) -> Iterator[Processes]:
+def connected(recipe: Recipe, turn: int | None = None) -> Iterator[Processes]:
     """The processes of this run, until all have come to the end; ALONE where there is no launcher.
 
-    `grpo.ddp_timeout` is the deadline for a process that does not come where all work; what process 0 does alone may
-    take its time. Raises LostError past the deadline, and when one has ended.
+    `turn` is the number of their group, from 1, where each stage has one. `grpo.ddp_timeout` is the deadline for a
+    process that does not come where all work; what process 0 does alone may take its time. Raises LostError past the
+    deadline, and when one has ended.
     """
+    if "RANK" in os.environ or turn:
+        end_with_parent()
     if "RANK" not in os.environ and not recipe.grpo.get("deepspeed"):
         yield ALONE
         return
     deadline_s = int(recipe.grpo.get("ddp_timeout", _DEADLINE_S))
-    if "RANK" in os.environ:
-        _end_with_launcher()
-    _meet(deadline_s)
-    found = Connected(deadline_s)
-    yield found
+    _meet(deadline_s, turn)
+    found, made = Connected(deadline_s), None
+    try:
+        yield found
+    except StageMade as error:
+        made = error
     found.gather(None)
     dist.destroy_process_group()  # not after an error: others may still wait in it, and learn of the end by the loss
+    if made:
+        raise made
 
 
 class Connected:
@@ -94,21 +102,29 @@ class Connected:
             ) from error
 
 
-def _meet(deadline_s: int) -> None:
+def _meet(deadline_s: int, turn: int | None) -> None:
     timeout = timedelta(seconds=deadline_s)
     if torch.cuda.is_available():
         torch.cuda.set_device(models.own_device())
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     if "RANK" in os.environ:
-        dist.init_process_group(backend, timeout=timeout)
+        rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        place = {"store": _place(turn), "rank": rank, "world_size": count} if turn else {}
+        dist.init_process_group(backend, timeout=timeout, **place)
         return
     # One process without a launcher, for DeepSpeed's sake: it meets nobody, so it needs no port.
     os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
     dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1, timeout=timeout)
 
 
-def _end_with_launcher() -> None:
-    """Have the kernel kill this process when the launcher has ended, however it has: none is left behind.
+def _place(turn: int) -> dist.Store:
+    """Where the processes of one group meet, apart from those of the groups before."""
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    return dist.PrefixStore(f"visplay/{turn}", dist.TCPStore(address, port, is_master=False))
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent, as the launcher, has ended, however: none is left behind.
 
     Not by SIGTERM, which is not heard by a process that waits for others; a launcher that ends in order waits for its
     processes, so that this comes only where it was killed.

@@ -2,6 +2,17 @@
 
 from visplay.runs.results import Inputs, RunError, digest, read_manifest, summarise
 from visplay.runs.run import STEPS, Run
-from visplay.runs.stopping import Stopped, stop_signals
+from visplay.runs.stopping import StageMade, Stopped, stop_signals
 
-__all__ = ["STEPS", "Inputs", "Run", "RunError", "Stopped", "digest", "read_manifest", "stop_signals", "summarise"]
+__all__ = [
+    "STEPS",
+    "Inputs",
+    "Run",
+    "RunError",
+    "StageMade",
+    "Stopped",
+    "digest",
+    "read_manifest",
+    "stop_signals",
+    "summarise",
+]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,14 @@ def _times(started: float | None, ended: float | None) -> dict[str, Any]:
 def _summary(result: Path) -> dict[str, Any]:
     path = result / "summary.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def described(summary: Mapping[str, Any]) -> str:
+    """The summary as the end of a log line: `, kept 3, dropped (tie 2, too hard 1)`."""
+    return "".join(f", {name} {_figure(value)}" for name, value in summary.items())
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({described(value).removeprefix(', ')})" if value else "0"
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

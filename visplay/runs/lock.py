@@ -12,26 +12,35 @@ from visplay.runs.results import RunError
 _held: set[int] = set()
 
 
-def hold(path: Path) -> int:
-    """Take the lock, to be given back with `let_go`, or by the end of the process; RunError while another holds it."""
+def hold(path: Path) -> int | None:
+    """Take the lock, to be given back with `let_go`, or by the end of the process; RunError while another holds it.
+
+    None where the parent of this process holds it, for this one.
+    """
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(lock, 1000).decode() or "another process"
         os.close(lock)
+        if holder == _name(os.getppid()):
+            return None
         raise RunError(f"{path.parent} is in use by {holder}; stop that one or choose another directory") from None
     os.ftruncate(lock, 0)
-    os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
+    os.write(lock, _name(os.getpid()).encode())
     _held.add(lock)
     return lock
 
 
-def let_go(lock: int) -> None:
-    """Give a lock back; a second time does nothing."""
-    if lock in _held:
+def let_go(lock: int | None) -> None:
+    """Give a lock back; a second time does nothing, and so does None."""
+    if lock is not None and lock in _held:
         _held.remove(lock)
         os.close(lock)
+
+
+def _name(process: int) -> str:
+    return f"process {process} on {socket.gethostname()}"
 
 
 def _let_go_of_all() -> None:

@@ -17,18 +17,17 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any
 
 from visplay.recipe import Recipe, RecipeError, difference, load_recipe, to_yaml
 from visplay.runs import ledger, lock, results
 from visplay.runs.processes import ALONE, Processes, agree, await_sight, lead
 from visplay.runs.results import Inputs, RunError
-from visplay.runs.stopping import Stopped
+from visplay.runs.stopping import StageMade, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -39,21 +38,23 @@ _MACHINE = ("deepspeed", "per_device_train_batch_size", "ddp_timeout")  # of `gr
 class Run:
     """One run directory, held until it is closed by this process, or by process 0 of those that share the run."""
 
-    def __init__(self, directory: Path, processes: Processes = ALONE) -> None:
+    def __init__(self, directory: Path, processes: Processes = ALONE, turn: int | None = None) -> None:
         self.directory = directory
         self.processes = processes
+        self.begins = turn in (None, 1)
+        self._makes_one = turn is not None
         self._lock: int | None = None
         self._verified: set[Path] = set()
 
     @classmethod
-    def open(cls, directory: str | Path, recipe: Recipe, processes: Processes = ALONE) -> Run:
-        """Start a run or go on with it.
+    def open(cls, directory: str | Path, recipe: Recipe, processes: Processes = ALONE, turn: int | None = None) -> Run:
+        """Start a run or go on with it. The process of a `turn`, from 1, makes one stage; `begins` is false after it.
 
         Raises RunError when the directory holds something else, is in use by a live process, or holds results made with
         another recipe. More `iterations` than before, and another machine as far as `grpo` sets it, are allowed and
         stored.
         """
-        run = cls(Path(directory), processes)
+        run = cls(Path(directory), processes, turn)
         agree(processes, "the recipe", to_yaml(recipe))
         lead(processes, lambda: run._take(recipe))
         run._see("recipe.yaml")
@@ -61,8 +62,7 @@ class Run:
 
     def close(self) -> None:
         """Let go of the directory."""
-        if self._lock is not None:
-            lock.let_go(self._lock)
+        lock.let_go(self._lock)
 
     def __enter__(self) -> Run:
         return self
@@ -93,20 +93,24 @@ class Run:
         All processes work, each in its own directory, of which that of process 0 becomes the result; a resumable work
         is given this one in all of them. An `alone` work is done by process 0.
 
-        Raises RunError when the committed result is damaged or was made from other inputs.
+        Raises RunError when the committed result is damaged or was made from other inputs, and StageMade after the
+        first stage of a process that is to make one.
         """
         result = self.directory / f"iter_{iteration:02d}" / name
         label = f"iteration {iteration}, {name}"
         if lead(self.processes, lambda: self._is_committed(result, inputs)):
-            logger.info("%s: already done", label)
+            logger.log(logging.INFO if self.begins else logging.DEBUG, "%s: already done", label)
+            self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
         else:
             started = time.time()
             logger.info("%s: started", label)
             with self._named(label):
                 self._make(result, work, inputs, resumable, alone)
             entry = lead(self.processes, lambda: ledger.note(self.directory, result, started, time.time()))
-            logger.info("%s: %.1f s%s", label, entry["seconds"], _shown(entry["summary"]))
-        self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
+            logger.info("%s: %.1f s%s", label, entry["seconds"], ledger.described(entry["summary"]))
+            self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
+            if self._makes_one:
+                raise StageMade(label)
         return result
 
     def _make(self, result: Path, work: Callable[[Path], object], inputs: Inputs, resumable: bool, alone: bool) -> None:
@@ -128,7 +132,7 @@ class Run:
             return False
         results.check_inputs(result, inputs)
         if result not in self._verified:
-            results.check_files(result)
+            results.check_files(result, by_hash=self.begins)  # the first process of the command has looked
             self._verified.add(result)
         return True
 
@@ -237,14 +241,3 @@ def _with_what_may_change(stored: Recipe, recipe: Recipe) -> Recipe:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
-
-
-def _shown(summary: Mapping[str, Any]) -> str:
-    """The summary as the end of a log line: `, kept 3, dropped (tie 2, too hard 1)`."""
-    return "".join(f", {name} {_figure(value)}" for name, value in summary.items())
-
-
-def _figure(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"({_shown(value).removeprefix(', ')})" if value else "0"
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

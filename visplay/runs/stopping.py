@@ -24,6 +24,10 @@ class Stopped(KeyboardInterrupt):
         return f"stopped{f' in {self.stage}' if self.stage else ''}; run the same command to go on"
 
 
+class StageMade(Exception):
+    """This process was to make one stage, and has."""
+
+
 @contextmanager
 def stop_signals() -> Iterator[None]:
     """Within, the first SIGTERM or SIGINT raises Stopped in the main thread; a second one kills the process at once."""
