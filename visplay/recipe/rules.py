@@ -5,7 +5,6 @@ Works on dotted keys and plain values, so it knows nothing of the schema and can
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
 import sys
@@ -158,8 +157,6 @@ def _deepspeed(values: Values) -> list[str]:
     named = values.get("grpo.deepspeed")
     if named is None:
         return []
-    if importlib.util.find_spec("deepspeed") is None:
-        return ["grpo.deepspeed: DeepSpeed is not installed; pip install -c constraints.txt -e .[deepspeed]"]
     if isinstance(named, Mapping):
         return []
     try:
