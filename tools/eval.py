@@ -44,7 +44,7 @@ def _run(chosen: argparse.Namespace) -> None:
     data = _data(chosen, benchmarks)
     model = _model(chosen)
     for benchmark in benchmarks:  # all that could end the last of them, before the first takes hours
-        check_protocol(benchmark, chosen.protocol, _judge(chosen, benchmark, chosen.out))
+        check_protocol(benchmark, chosen.protocol, _judge(chosen, benchmark, chosen.out), answers_only=True)
         check_folder(chosen.out / benchmark.NAME, chosen.protocol)
     asked = {one.NAME: items_to_ask(one, model.asking, data[one.NAME], chosen.split) for one in benchmarks}
     for benchmark in benchmarks:
