@@ -58,6 +58,13 @@ def test_a_rule_that_reads_verdicts_is_refused_before_a_model_answers(folder: Pa
     assert "the official rule of hallusionbench reads verdicts, and a model gives answers" in done.stderr
 
 
+def test_the_folder_of_several_benchmarks_serves_for_one(tmp_path: Path) -> None:
+    (tmp_path / "mmmu").mkdir()
+    (tmp_path / "mmmu" / "data.jsonl").write_text('{"id": "1"}')
+    done = tool("run", "--benchmark", "mmmu", "--model", "none", "--data", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 2 and f"{tmp_path}/mmmu lacks the columns" in done.stderr
+
+
 def test_the_hash_seed_does_not_matter(folder: Path) -> None:
     score(folder, out="one", seed="1")
     score(folder, out="two", seed="2")

@@ -92,7 +92,8 @@ def _data(chosen: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> dict[s
 
     names = [benchmark.NAME for benchmark in benchmarks]
     if len(names) == 1:
-        return {names[0]: chosen.data}
+        own = Path(chosen.data, names[0])
+        return {names[0]: str(own) if chosen.data and own.is_dir() else chosen.data}
     if chosen.split:
         raise VisplayError("--split is of one benchmark; run them one by one")
     return places(names, chosen.data)
