@@ -11,7 +11,7 @@ from PIL import Image
 
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmarks import local, mmmu
-from visplay.evaluation.data import DataError, picture, read_rows
+from visplay.evaluation.data import DataError, chosen_split, picture, read_rows
 
 ROWS: list[dict[str, Any]] = [{"question": "How many?", "answer": "2"}, {"question": "Which?", "answer": "red"}]
 
@@ -80,9 +80,16 @@ def test_no_split_is_taken_from_data_that_has_none(tmp_path: Path, make: Callabl
         read_rows(local, str(source), "train")
 
 
+@pytest.mark.parametrize("make", [as_json, as_jsonl, as_parquet, as_saved])
+def test_the_split_is_none_where_none_was_taken(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    assert chosen_split(mmmu, str(make(tmp_path))) is None
+    assert chosen_split(mmmu) == "validation"
+
+
 def test_a_file_may_be_named_by_its_split(tmp_path: Path) -> None:
     file = as_json(tmp_path).rename(tmp_path / "train.json")
     assert read_rows(local, str(file), "train") == ROWS
+    assert chosen_split(local, str(file), "train") == "train"
 
 
 def test_a_mapping_from_ids_to_rows_is_data_too(tmp_path: Path) -> None:

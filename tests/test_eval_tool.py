@@ -51,6 +51,20 @@ def test_scores_are_made_read_and_compared_without_a_model(folder: Path) -> None
     assert json.loads((folder / "out" / "scores.json").read_text())["figures"]["overall"]["mean"] == 0.25
 
 
+def test_a_rule_that_reads_verdicts_is_refused_before_a_model_answers(folder: Path) -> None:
+    asked = ["--benchmark", "hallusionbench", "--model", "none", "--data", folder / "data.jsonl"]
+    done = tool("run", *asked, "--protocol", "official", "--out", folder / "out")
+    assert done.returncode == 2
+    assert "the official rule of hallusionbench reads verdicts, and a model gives answers" in done.stderr
+
+
+def test_the_folder_of_several_benchmarks_serves_for_one(tmp_path: Path) -> None:
+    (tmp_path / "mmmu").mkdir()
+    (tmp_path / "mmmu" / "data.jsonl").write_text('{"id": "1"}')
+    done = tool("run", "--benchmark", "mmmu", "--model", "none", "--data", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 2 and f"{tmp_path}/mmmu lacks the columns" in done.stderr
+
+
 def test_the_hash_seed_does_not_matter(folder: Path) -> None:
     score(folder, out="one", seed="1")
     score(folder, out="two", seed="2")
@@ -94,7 +108,7 @@ def test_a_part_of_a_benchmark_is_not_called_the_benchmark(folder: Path) -> None
     part = score(folder)
     assert "2 items, NOT the 900 that figures are published for" in part.stdout
     scores = json.loads((folder / "out" / "scores.json").read_text())
-    assert (scores["n"], scores["official_n"], scores["whole"]) == (2, 900, False)
+    assert (scores["n"], scores["official_n"], scores["official_size"]) == (2, 900, False)
 
 
 def test_run_checks_the_data_of_the_last_benchmark_before_it_loads_a_model_for_the_first(folder: Path) -> None:

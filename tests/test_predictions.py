@@ -57,6 +57,12 @@ def test_a_bad_line_is_named(tmp_path: Path, line: object, message: str) -> None
         read_predictions(written(tmp_path, {"id": "a", "response": "B"}, line))
 
 
+def test_half_a_surrogate_pair_becomes_a_character_that_can_be_written(tmp_path: Path) -> None:
+    file = tmp_path / "predictions.jsonl"
+    file.write_text('{"id": "1", "response": "yes \\ud83d"}\n{"id": "2", "response": "\\ud83d\\ude00"}')
+    assert [one.response for one in read_predictions(file)] == ["yes \ufffd", "\U0001f600"]
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
     path.write_text('{"id": "a", "response": "B"}\r\n', encoding="utf-8-sig")

@@ -229,6 +229,22 @@ def test_a_letter_is_the_option_before_it_is_an_options_text() -> None:
     assert chosen("Neither", POINTS) == "D"
 
 
+@pytest.mark.parametrize("dress", ["{}", "\\boxed{{{}}}", "<answer>{}</answer>", "The answer is {} because it is."])
+def test_a_minus_belongs_to_its_option(dress: str) -> None:
+    signed = ["-5", "5", "10", "-10"]
+    assert [chosen(dress.format(text), signed) for text in signed] == ["A", "B", "C", "D"]
+    assert chosen(dress.format("(A) -5"), signed) == "A"
+
+
+def test_a_whole_option_in_a_box_is_read_as_it_stands() -> None:
+    books = ["Moby-Dick by Herman Melville (1851)", "Emma", "All of (1), (2) and (3)"]
+    assert [chosen(f"\\boxed{{{book}}}", books) for book in books] == ["A", "B", "C"]
+
+
+def test_a_turn_that_the_model_has_made_up_is_not_read() -> None:
+    assert chosen("The answer is B.\n\nHuman: And this one?\nAssistant: The answer is A.", ["one", "two"]) == "B"
+
+
 def test_without_options_letters_are_read_all_the_same() -> None:
     assert judge_strictly("So the answer is (D).", ["D"], "choice").correct
     assert judge_strictly("I think so.", ["I"], "choice").answer is None

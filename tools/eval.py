@@ -44,7 +44,7 @@ def _run(chosen: argparse.Namespace) -> None:
     data = _data(chosen, benchmarks)
     model = _model(chosen)
     for benchmark in benchmarks:  # all that could end the last of them, before the first takes hours
-        check_protocol(benchmark, chosen.protocol, _judge(chosen, benchmark, chosen.out))
+        check_protocol(benchmark, chosen.protocol, _judge(chosen, benchmark, chosen.out), answers_only=True)
         check_folder(chosen.out / benchmark.NAME, chosen.protocol)
     asked = {one.NAME: items_to_ask(one, model.asking, data[one.NAME], chosen.split) for one in benchmarks}
     for benchmark in benchmarks:
@@ -92,7 +92,8 @@ def _data(chosen: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> dict[s
 
     names = [benchmark.NAME for benchmark in benchmarks]
     if len(names) == 1:
-        return {names[0]: chosen.data}
+        own = Path(chosen.data, names[0])
+        return {names[0]: str(own) if chosen.data and own.is_dir() else chosen.data}
     if chosen.split:
         raise VisplayError("--split is of one benchmark; run them one by one")
     return places(names, chosen.data)

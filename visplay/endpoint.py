@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from visplay.errors import VisplayError
+from visplay.records import writable
 
 # Text, or parts of it and of pictures as the protocol has them: {"type": "text", ...}, {"type": "image_url", ...}.
 Content: TypeAlias = str | Sequence[Mapping[str, Any]]
@@ -188,13 +189,13 @@ def _read(content: bytes) -> Chat:
         choices = sorted(found["choices"], key=lambda choice: choice.get("index") or 0)
         messages = [choice["message"] for choice in choices]
         replies = [
-            Reply(message["content"] or "", choice.get("finish_reason") == "length")
+            Reply(writable(message["content"] or ""), choice.get("finish_reason") == "length")
             for choice, message in zip(choices, messages, strict=True)
             if choice.get("finish_reason") != "abort"  # vLLM's word for a request that the server has dropped
         ]
         ids = found.get("prompt_token_ids")
         apart = any(message.get("reasoning") or message.get("reasoning_content") for message in messages)
-        if replies and all(isinstance(reply.text, str) for reply in replies):
+        if replies:
             return Chat(tuple(replies), found.get("model"), None if ids is None else tuple(ids), apart)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _PassingError(f"no chat completion came back, but {content[:_SHOWN]!r}") from error

@@ -95,6 +95,11 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     return count
 
 
+def writable(text: str) -> str:
+    """The text as it can be written to a file: half of a surrogate pair, which JSON may hold, becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read one JSON object a line, in file order; blank lines are skipped."""
     with open(path, encoding="utf-8") as file:

@@ -54,6 +54,15 @@ def read_rows(benchmark: Benchmark, source: str = "", split: str = "", images: b
     return [_placed(row, benchmark.IMAGES, path.resolve()) for row in rows] if images and path.exists() else rows
 
 
+def chosen_split(benchmark: Benchmark, source: str = "", split: str = "") -> str | None:
+    """The split that `read_rows` takes from the same data; None where the data is not divided into splits."""
+    path = Path(source or benchmark.SOURCE).expanduser()
+    if split or not path.exists() or (path / "dataset_dict.json").is_file():
+        return split or benchmark.SPLIT
+    files = _files(path, benchmark.SPLIT) if path.is_dir() and not _is_saved(path) else [path]
+    return benchmark.SPLIT if any(_of(file, benchmark.SPLIT.split("+")) for file in files) else None
+
+
 def picture(cell: Any) -> Image.Image:
     """One cell of an image column as upright RGB; raises UnusableError (a VisplayError) for what is no usable image."""
     with encoded(cell) as file:
@@ -77,12 +86,17 @@ def encoded(cell: Any) -> Encoded:
 
 def _local(path: Path, split: str, chosen: bool, skipped: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of the split, or all where the data is not divided into splits and none was chosen."""
-    if path.is_dir() and any((path / name).is_file() for name in _SAVED):
+    if _is_saved(path):
         return _saved(path, split, chosen, skipped)
     files = _files(path, split) if path.is_dir() else [path]
     if chosen and not any(_of(file, split.split("+")) for file in files):
         raise _undivided(path, split)
     return [row for file in files for row in _file_rows(file, skipped)]
+
+
+def _is_saved(path: Path) -> bool:
+    """Whether it is a folder that `save_to_disk` has left."""
+    return any((path / name).is_file() for name in _SAVED)
 
 
 def _undivided(path: Path, split: str) -> DataError:

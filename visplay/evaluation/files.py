@@ -47,9 +47,9 @@ def write(result: Score, folder: Path) -> None:
     make_folder(folder)
     rows = [_sample(item, judgement) for item, judgement in zip(result.items, result.judgements, strict=True)]
     samples = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = json.dumps(document(result), indent=2, ensure_ascii=False) + "\n"
     (folder / SCORES).unlink(missing_ok=True)  # never scores beside the samples of another run
     write_whole(folder / SAMPLES, samples, folder / f"{SAMPLES}.part")
-    text = json.dumps(document(result), indent=2, ensure_ascii=False) + "\n"
     write_whole(folder / SCORES, text, folder / f"{SCORES}.part")
 
 

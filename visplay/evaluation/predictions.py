@@ -16,6 +16,7 @@ from typing import Any
 
 from visplay.errors import VisplayError
 from visplay.evaluation.items import Item, Prediction
+from visplay.records import writable
 
 SETTINGS = "settings.json"
 _SHOWN = 5
@@ -88,7 +89,7 @@ def _prediction(line: str, place: str) -> Prediction:
     truncated = row.get("truncated", row.get("finish_reason") == "length")
     if not isinstance(truncated, bool):
         raise PredictionError(f"{place}: truncated is {truncated!r}; use true or false")
-    return Prediction(str(name), response, truncated, _verdict(row.get("verdict"), place))
+    return Prediction(writable(str(name)), writable(response), truncated, _verdict(row.get("verdict"), place))
 
 
 def _verdict(value: Any, place: str) -> int | None:

@@ -21,11 +21,12 @@ from typing import Any, TypeAlias, get_args
 
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmark import Benchmark
-from visplay.evaluation.data import read_rows
+from visplay.evaluation.data import chosen_split, read_rows
 from visplay.evaluation.figures import Figures
 from visplay.evaluation.items import Item, Judgement, Prediction, Status, judged, letter
 from visplay.evaluation.predictions import fingerprint, join, read_predictions, read_settings
 from visplay.evaluation.strict import judge_strictly
+from visplay.recipe.limits import BENCHMARKS
 
 # What a judge makes of predictions, one judgement each, in their order.
 Judge: TypeAlias = Callable[[Sequence[Item], Sequence[Prediction]], Sequence[Judgement]]
@@ -100,7 +101,7 @@ def score_file(
     written = read_predictions(predictions)
     found = {
         "data": data or benchmark.SOURCE,
-        "split": split or benchmark.SPLIT,
+        "split": chosen_split(benchmark, data, split),
         "settings": read_settings(predictions),
     }
     items = benchmark.items(read_rows(benchmark, data, split))
@@ -109,10 +110,18 @@ def score_file(
     )
 
 
-def check_protocol(benchmark: Benchmark, protocol: str, judge: Judge | None = None) -> None:
-    """Raise ScoreError unless the benchmark can be scored under the protocol with what is there."""
+def check_protocol(benchmark: Benchmark, protocol: str, judge: Judge | None = None, answers_only: bool = False) -> None:
+    """Raise ScoreError unless the benchmark can be scored under the protocol with what is there.
+
+    `answers_only`: the predictions are a model's answers, without any verdict beside them.
+    """
     if protocol not in benchmark.PROTOCOLS:
         raise ScoreError(f"{benchmark.NAME} has no protocol {protocol!r}; use {' or '.join(benchmark.PROTOCOLS)}")
+    if answers_only and protocol == "official" and protocol not in BENCHMARKS.get(benchmark.NAME, ()):
+        raise ScoreError(
+            f"the official rule of {benchmark.NAME} reads verdicts, and a model gives answers; use --protocol strict "
+            "or judge here, and `score` for predictions that hold a verdict"
+        )
     if protocol == "judge" and judge is None:
         raise ScoreError(
             "the judge protocol needs a judge: name an OpenAI-compatible endpoint and its model, by --judge-url and "
@@ -174,7 +183,7 @@ def _facts(
 ) -> dict[str, Any]:
     return {
         "official_n": next(iter(benchmark.SIZES), None),
-        "whole": len(items) in benchmark.SIZES if benchmark.SIZES else None,
+        "official_size": len(items) in benchmark.SIZES if benchmark.SIZES else None,
         "rule": benchmark.RULE if protocol == "official" else "",
         "fingerprints": {
             "data": fingerprint((item.id, item.kind, item.golds, item.choices, item.text) for item in items),

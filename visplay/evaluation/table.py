@@ -22,7 +22,7 @@ def render(result: Score) -> str:
 
 def _extent(result: Score) -> str:
     n = len(result.items)
-    if result.facts.get("whole") is False:
+    if result.facts.get("official_size") is False:
         usual = result.facts["official_n"]
         return f"{n} items, NOT the {usual} that figures are published for; compare it with figures on the same items"
     return f"{n} items"

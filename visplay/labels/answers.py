@@ -45,10 +45,8 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff"),
     }
 )
-_WRAPPER = (
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|[mf]?box|bm|boldsymbol)\s*\{([^{}\\]*)\}",
-    r" \1 ",
-)
+_TEXT = r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|[mf]?box|bm|boldsymbol)\s*"
+_WRAPPER = (_TEXT + r"\{([^{}\\]*)\}", r" \1 ")
 _REWRITES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -62,6 +60,7 @@ _REWRITES = [
         (r"\^\s*\{?\s*\\circ(?![a-z])\s*\}?|\\degree(?![a-z])", "°"),
         _WRAPPER,
         _WRAPPER,  # \text{\textbf{...}}
+        (_TEXT + r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}", r" \1 "),  # with formulas in it
         (r"\s*\^\s*", "^"),
     )
 ]

@@ -7,9 +7,9 @@ WORLDS = ("scenes",)
 PROTOCOLS = ("strict", "official")
 # The benchmarks that are scored without a judge, and how.
 BENCHMARKS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("mmmu", "mathverse", "hallusionbench", "mathvista", "mathvision"), PROTOCOLS),
+    **dict.fromkeys(("mmmu", "mathverse", "mathvista", "mathvision"), PROTOCOLS),
     **dict.fromkeys(("mmstar", "realworldqa", "visnumbench"), PROTOCOLS),
-    "local": ("strict",),
+    **dict.fromkeys(("hallusionbench", "local"), ("strict",)),  # the former's official rule reads verdicts
 }
 BENCHMARK_TOKENS = 16  # pool.max_tokens at least
 

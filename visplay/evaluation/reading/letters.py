@@ -71,6 +71,7 @@ _DENIED_AFTER = re.compile(
     r"|:? ?(?:too \w+|wrong|incorrect|false|not?)\b)",
     re.IGNORECASE,
 )
+_JOINT = re.compile(r"^(?:[ .:)—]|-(?=\s))+")  # between a letter and its text, which may begin with a minus
 _ONLY = re.compile(r"(?<!not )\bonly (?:(?:option|choice) )?[(\[\"']*$", re.IGNORECASE)
 _CROSS = re.compile("[❌✗✘✖]")
 _LIST = re.compile(r"[)\]\"']*(?:,? ?(?:and|or|nor|&) |, ?|/)[(\[\"']*(?:(?:option|choice) )?[(\[\"']*", re.IGNORECASE)
@@ -98,7 +99,7 @@ def lead(text: str) -> Lead | None:
     dressed = (match["close"] and not _VERB.match(tail)) or after.match(tail)
     denied = _DENIED_AFTER.match(tail) or _CROSS.search(tail)
     apart = bool(dressed and not _ANOTHER.match(tail) and not _AND_ANOTHER.search(tail))
-    return Lead(match["letter"].upper(), tail.strip(" .:)-—"), apart, bool(denied))
+    return Lead(match["letter"].upper(), _JOINT.sub("", tail).rstrip(" .:)-—"), apart, bool(denied))
 
 
 def mentions(passage: str, letters: str) -> list[re.Match[str]]:

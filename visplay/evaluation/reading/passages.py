@@ -58,7 +58,9 @@ def stated(response: str, reader: Reader, *, several: bool = False) -> str | Non
 
 def _readings(response: str, reader: Reader) -> Iterator[Reading]:
     if (inside := wrapped(response)) is not None:
-        yield [undressed(inside).strip()], reader.phrase
+        held = [undressed(inside).strip()]
+        yield held, reader.whole
+        yield held, reader.phrase
         return
     text = spoken(response)
     yield [text], reader.whole

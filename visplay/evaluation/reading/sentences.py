@@ -22,6 +22,7 @@ _MARKUP = re.compile(
     re.MULTILINE,
 )
 
+_NEXT_TURN = re.compile(r"(?<=\S)\s*\n\s*(?:human|user) ?:.*", re.IGNORECASE | re.DOTALL)
 _COURTESY = re.compile(r"(?:certainly|absolutely|of course|definitely|sure)! (?=[A-Z])", re.IGNORECASE)
 _HEADING = re.compile(
     r"^(?:(?:detailed|step[- ]by[- ]step) )?(?:solution|analysis|explanation|reasoning|approach|overview|observations?"
@@ -49,7 +50,7 @@ _REFUSAL = re.compile(
 
 def spoken(response: str) -> str:
     """What a response says outside <think>, without markup, one blank between words, lines kept."""
-    text = _BLOCK.sub("\n", _INLINE.sub("", after_thinking(response)))
+    text = _BLOCK.sub("\n", _INLINE.sub("", _said(response)))
     text = _LINES.sub("\n", _BLANKS.sub(" ", text.replace("。", ". ")))
     text = _COURTESY.sub("", _MARKUP.sub("", undressed(text)).strip(), count=1)
     return _HEADING.sub("", text)
@@ -57,11 +58,16 @@ def spoken(response: str) -> str:
 
 def wrapped(response: str) -> str | None:
     """What the last <answer> or its like holds, or a box in it, else the last box; None when there is neither."""
-    said = after_thinking(response)
+    said = _said(response)
     if not (tags := _TAG.findall(said)):
         return boxed(said)
     inside = re.split(_OPENS, tags[-1], flags=re.IGNORECASE)[-1]
     return boxed(inside) or _INLINE.sub("", inside)
+
+
+def _said(response: str) -> str:
+    """What is said outside <think>, up to a next turn of the talk, which a model has made up."""
+    return _NEXT_TURN.sub("", after_thinking(response))
 
 
 def sentences(text: str) -> list[str]:
