@@ -167,6 +167,7 @@ def _recipe(chosen, model, tokens):
         f"labels.votes={chosen.votes}",
         f"labels.min_parsed={min(5, chosen.votes)}",
         f"grpo.per_device_train_batch_size={chosen.rows}",
+        "grpo.deepspeed=null",  # there is one process
     ]
     return load_recipe(ROOT / "recipes" / "qwen2_5_vl_3b.yaml", [*fixed, *chosen.overrides])
 
