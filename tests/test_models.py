@@ -45,6 +45,14 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused(base: Path, tmp_path: Path)
         models.load_model(tmp_path)
 
 
+def test_weights_that_were_cut_short_are_named(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base, tmp_path / "cut")
+    weights = tmp_path / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="cut is not an image-text-to-text model that can be loaded: .*incomplete"):
+        models.load_model(tmp_path / "cut")
+
+
 def test_a_checkpoint_with_other_tensor_names_than_its_start_is_refused(base: Path, tmp_path: Path) -> None:
     models.save(models.load_model(base), models.load_processor(base, 4, 64), tmp_path / "saved")
     weights = load_file(base / "model.safetensors")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -98,7 +98,7 @@ def load_model(
     base = lora.base_of(path)
     try:
         model, found = AutoModelForImageTextToText.from_pretrained(base, dtype=dtype, output_loading_info=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"{base} is not an image-text-to-text model that can be loaded: {error}") from error
     _refuse_gaps(base, found)
     if base != path:
