@@ -47,7 +47,7 @@ def _rehearse(chosen: argparse.Namespace) -> None:
     from visplay.engine import shapes
     from visplay.plan.shapes import shape_of
 
-    model = chosen.out / f"{chosen.shape}{f'-{chosen.layers}-layers' if chosen.layers else ''}"
+    model = (chosen.models or chosen.out) / f"{chosen.shape}{f'-{chosen.layers}-layers' if chosen.layers else ''}"
     if not model.exists():
         shapes.make(chosen.shape, model, layers=chosen.layers)
     shape = shape_of(str(model))
@@ -55,16 +55,22 @@ def _rehearse(chosen: argparse.Namespace) -> None:
         "shape": asdict(shape),
         "parameters": shape.parameters,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
-        "settings": {name: value for name, value in vars(chosen).items() if name != "out"},
+        "settings": {name: value for name, value in vars(chosen).items() if name not in ("out", "models")},
         "rows": [],
     }
+
+    def keep() -> None:  # after each row: a later one may not fit
+        (chosen.out / f"{model.name}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
     for tokens in chosen.image_tokens:
         recipe = _recipe(chosen, model, tokens)
         found["rows"].append(_votes(recipe, chosen, tokens, Peak()))
+        keep()
         for role in ("questioner", "reasoner"):
             found["rows"].append(_training(recipe, _step(chosen, role, tokens), Peak()))
+            keep()
     found["iteration"] = _iteration(_recipe(chosen, model, min(chosen.image_tokens)), chosen)
-    (chosen.out / f"{model.name}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    keep()
 
 
 def _votes(recipe, chosen, tokens, peak) -> dict:
@@ -209,7 +215,7 @@ def _report(folder: Path) -> str:
             f"**{path.stem}**, {case['parameters'] / 1e9:.2f} billion parameters, {case['device']}, {overrides}\n"
         )
         parts += [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|", *map(_row, case["rows"]), ""]
-        stages = ", ".join(f"{name} {seconds:,.1f}" for name, seconds in case["iteration"].items())
+        stages = ", ".join(f"{name} {seconds:,.1f}" for name, seconds in case.get("iteration", {}).items())
         parts.append(f"One iteration in small, seconds, with loading and saving: {stages}.\n")
     return "\n".join(parts)
 
@@ -228,6 +234,9 @@ def _row(row: dict) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="where the models of 7.5 and 16.6 GB go; default: --out"
+    )
     parser.add_argument("--shape", help="one shape instead of both cases")
     parser.add_argument("--layers", type=int, help="keep so many layers")
     parser.add_argument("--image-tokens", type=int, nargs="+", default=[256, 1024])

@@ -78,9 +78,7 @@ def test_the_step_is_the_same_but_for_rounding(way: str, runs: dict[str, Path]) 
     assert max((found[name] - alone[name]).abs().max() for name in alone) < moved * 1e-3
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"deepspeed": zero(2)}, {"deepspeed": zero(3)}], ids=["ddp", "zero2", "zero3"]
-)
+@pytest.mark.parametrize("settings", [{"deepspeed": zero(2)}, {"deepspeed": zero(3)}], ids=["zero2", "zero3"])
 def test_a_killed_training_goes_on_to_the_same_bytes(
     settings: dict[str, Any], runs: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from visplay.recipe import Recipe
 
 
+_PLACE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what every launcher sets
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status of `guarded`."""
     parser = _parser()
@@ -53,9 +56,10 @@ def _run(chosen: argparse.Namespace, command: Sequence[str]) -> int:
     from visplay.recipe import load_recipe, to_yaml
 
     world_size = chosen.world_size or int(os.environ.get("WORLD_SIZE", "1"))
-    if world_size > 1 and "RANK" not in os.environ and not chosen.dry_run:
+    missing = [name for name in _PLACE if name not in os.environ]
+    if world_size > 1 and missing and not chosen.dry_run:
         raise VisplayError(
-            f"WORLD_SIZE is {world_size} but RANK is not set; let torchrun or deepspeed start the processes, "
+            f"WORLD_SIZE is {world_size} but {missing[0]} is not set; let torchrun or deepspeed start the processes, "
             "or unset WORLD_SIZE"
         )
     recipe = load_recipe(chosen.recipe, chosen.overrides, world_size)

@@ -15,6 +15,7 @@
 set -euo pipefail
 ulimit -n "$(ulimit -Hn)"
 FIRST="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)"  # not head, whose early end would end the script
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"  # srun no longer takes it from the job by itself
 export FIRST NODES="$SLURM_NNODES" ID="$SLURM_JOB_ID" PORT="$((20000 + SLURM_JOB_ID % 10000))"
 for tool in tools/doctor.py tools/evolve.py; do
     TOOL="$tool" srun --kill-on-bad-exit=1 bash recipes/launch/torchrun.sh "$@"

@@ -17,8 +17,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+import torch.distributed as dist
 from accelerate import PartialState
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import GRPOConfig
@@ -29,8 +31,11 @@ from visplay.engine.sampling import Sampler, SharedSampler
 from visplay.engine.trainer import OpenImage, Reward, Trainer
 from visplay.recipe import Recipe, RecipeError, batching
 from visplay.runs import STEPS
+from visplay.runs.processes import await_sight
 
 __all__ = ["NonFiniteError", "Row", "Score", "Trainer", "train"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +76,7 @@ def train(
     """
     if not rows:
         raise ValueError(f"no rows to train the {role} on")
-    if (folder / CHECKPOINT).exists():  # killed after its last act
+    if _as_seen_first((folder / CHECKPOINT).exists()):  # killed after its last act
         return
     with _known_warnings_hidden(), _given_back(frozen):
         config = settings(recipe, steps, prompts_per_step, max_new_tokens, seed, folder)
@@ -80,12 +85,21 @@ def train(
         with closing(Journal(folder, role, steps, config.num_generations)) as journal:
             given = (start, rows, reward, recipe, config, journal, open_image)
             trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen)
-            resumed = journal.newest()
+            if resumed := _as_seen_first(journal.newest()):
+                await_sight(resumed)
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             journal.summarise()
         unset_hf_deepspeed_config()  # what is saved is opened again, whole
         trainer.save(folder / CHECKPOINT)
         del trainer
+
+
+def _as_seen_first(value: T) -> T:
+    """What process 0 sees of the shared folder, for all: others may see it later."""
+    box = [value]
+    if dist.is_initialized():
+        dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
 def settings(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Sequence
 from itertools import count
@@ -45,13 +46,14 @@ def stage_by_stage(directory: Path, command: Sequence[str]) -> int:
     held = lock.hold(directory / "lock") if rank == 0 else None
     place = _meeting_place() if rank == 0 else None  # it is there as long as this name is
     try:
-        return next(status for turn in count(1) if (status := _ended([*command, "--turn", str(turn)])) != NEXT)
+        turns = ([*command, "--turn", str(turn)] for turn in count(1))
+        return next(status for turn in turns if (status := _ended(turn, directory)) != NEXT)
     finally:
         del place
         lock.let_go(held)
 
 
-def _ended(command: Sequence[str]) -> int:
+def _ended(command: Sequence[str], directory: Path) -> int:
     """Exit status of a process that is started and waited for; it is told of a signal that this one gets."""
     child = subprocess.Popen(command, process_group=0)  # else Ctrl-C in a terminal would reach it twice
     try:
@@ -61,10 +63,16 @@ def _ended(command: Sequence[str]) -> int:
         stop.stage = "the stage that is named above" if child.wait() == stop.exit_code else None
         raise
     if status < 0:
-        raise VisplayError(
-            f"a stage's process was ended by {signal.Signals(-status).name}; run the same command to go on"
-        )
+        raise VisplayError(_last_words(directory, signal.Signals(-status).name))
     return status
+
+
+def _last_words(directory: Path, name: str) -> str:
+    """Of a process that could say nothing itself: which one, where, and in which stage."""
+    at = ", ".join(path.name for path in sorted(directory.glob("partial/iter_*")) if path.is_dir()) or "between stages"
+    place = f"process {os.environ.get('RANK', '0')} of {os.environ.get('WORLD_SIZE', '1')} on {socket.gethostname()}"
+    why = "; often the machine's memory was short" if name == "SIGKILL" else ""
+    return f"{place} was ended by {name} ({at}){why}; run the same command to go on"
 
 
 def _meeting_place() -> TCPStore | None:

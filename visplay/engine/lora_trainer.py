@@ -27,6 +27,8 @@ from visplay.recipe import Recipe
 class LoraTrainer(Trainer):
     """Trains an adapter, and lends its model to the sampler of a frozen role over the same base."""
 
+    _stores_frozen = False
+
     def __init__(
         self,
         start: str | Path,

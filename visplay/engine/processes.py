@@ -52,7 +52,8 @@ def connected(recipe: Recipe, turn: int | None = None) -> Iterator[Processes]:
     """
     if "RANK" in os.environ or turn:
         end_with_parent()
-    if "RANK" not in os.environ and not recipe.grpo.get("deepspeed"):
+    # One process that sees several GPUs would be taken for torch's DataParallel, which TRL refuses.
+    if "RANK" not in os.environ and not recipe.grpo.get("deepspeed") and torch.cuda.device_count() < 2:
         yield ALONE
         return
     deadline_s = int(recipe.grpo.get("ddp_timeout", _DEADLINE_S))
@@ -112,7 +113,7 @@ def _meet(deadline_s: int, turn: int | None) -> None:
         place = {"store": _place(turn), "rank": rank, "world_size": count} if turn else {}
         dist.init_process_group(backend, timeout=timeout, **place)
         return
-    # One process without a launcher, for DeepSpeed's sake: it meets nobody, so it needs no port.
+    # One process without a launcher: it meets nobody, so it needs no port.
     os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
     dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1, timeout=timeout)
 
@@ -120,7 +121,8 @@ def _meet(deadline_s: int, turn: int | None) -> None:
 def _place(turn: int) -> dist.Store:
     """Where the processes of one group meet, apart from those of the groups before."""
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    return dist.PrefixStore(f"visplay/{turn}", dist.TCPStore(address, port, is_master=False))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun's store outlives one
+    return dist.PrefixStore(f"visplay/{attempt}/{turn}", dist.TCPStore(address, port, is_master=False))
 
 
 def end_with_parent() -> None:
@@ -129,7 +131,7 @@ def end_with_parent() -> None:
     Not by SIGTERM, which is not heard by a process that waits for others; a launcher that ends in order waits for its
     processes, so that this comes only where it was killed.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or os.getppid() == 0:  # the first process of a container has no parent
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     launcher = psutil.Process(os.getppid())

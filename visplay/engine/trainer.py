@@ -24,6 +24,7 @@ from trl.models import unwrap_model_for_generation
 
 from visplay.engine import models
 from visplay.engine.decoding import Drawing, chunks, generate, own_randomness
+from visplay.engine.exact import exact_weights
 from visplay.engine.journal import Journal, Row, Score
 from visplay.engine.prompts import encode
 from visplay.recipe import Recipe
@@ -36,6 +37,8 @@ OpenImage: TypeAlias = Callable[[ImageRecord], Image.Image]
 
 class Trainer(GRPOTrainer):
     """TRL's trainer on rows, which are opened when their turn comes; made once for one training."""
+
+    _stores_frozen = True  # a checkpoint is the whole model
 
     def __init__(
         self,
@@ -99,8 +102,9 @@ class Trainer(GRPOTrainer):
 
     def save(self, folder: Path) -> None:
         """Write the trained model as `folder`, whole or not at all, and remove the step checkpoints."""
-        # Where each process holds a part of every tensor, all must give theirs.
-        weights = self.accelerator.get_state_dict(self.model_wrapped) if self._partitioned else None
+        model = self.accelerator.unwrap_model(self.model)
+        by_deepspeed = self.args.deepspeed_plugin is not None
+        weights = exact_weights(model, self._partitioned, self._stores_frozen) if by_deepspeed else None
         if self.accelerator.is_main_process:
             unfinished = Path(self.args.output_dir)
             self._store(unfinished / folder.name, weights)
@@ -109,7 +113,7 @@ class Trainer(GRPOTrainer):
         self.accelerator.wait_for_everyone()
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
-        """None: the run directory says where a checkpoint comes from."""
+        """None: a run directory says where its checkpoints come from."""
 
     def _send_telemetry(self) -> None:
         """None: nothing goes over the network."""
@@ -127,7 +131,7 @@ class Trainer(GRPOTrainer):
         return model
 
     def _store(self, folder: Path, weights: dict[str, torch.Tensor] | None) -> None:
-        """Write the checkpoint; `weights` where the model is partitioned."""
+        """Write the checkpoint; `weights` under DeepSpeed."""
         # A partitioned model does not know by which names its tensors are stored.
         model = models.outline(self._start) if weights else self.accelerator.unwrap_model(self.model)
         model.config, model.generation_config = self._as_loaded  # TRL has put in what it needs itself
@@ -135,7 +139,8 @@ class Trainer(GRPOTrainer):
 
     def _writing(self) -> AbstractContextManager[PreTrainedModel]:
         """The model to write with; ZeRO-3's weights are gathered whole, as each process reads its own tokens."""
-        return unwrap_model_for_generation(self.model_wrapped, self.accelerator)
+        kept = self.args.gradient_checkpointing_kwargs  # TRL switches checkpointing off for it, and on again
+        return unwrap_model_for_generation(self.model_wrapped, self.accelerator, gradient_checkpointing_kwargs=kept)
 
     def _processor(self) -> ProcessorMixin:
         """A new one: a tokenizer keeps, and would save, how it was last used."""
@@ -164,11 +169,8 @@ class Trainer(GRPOTrainer):
         for start in range(0, len(input_ids), size):
             part = slice(start, start + size)
             seen = options | self._seen(self._read[part], input_ids[part])
-            found.append(
-                super()._get_per_token_logps_and_entropies(
-                    model, input_ids[part], attention_mask[part], logits_to_keep, **seen
-                )
-            )
+            given = (model, input_ids[part], attention_mask[part], logits_to_keep)
+            found.append(super()._get_per_token_logps_and_entropies(*given, **seen))
         log_probs, entropies, _ = zip(*found, strict=True)
         return torch.cat(log_probs), None if entropies[0] is None else torch.cat(entropies), None
 

@@ -61,14 +61,15 @@ def operations(shape: Shape, layout: Layout, load: Load) -> int:
 
 
 def checkpoint(shape: Shape, layout: Layout) -> int:
-    """Bytes of a trained model on disk, in the precision in which it is held."""
-    return 4 * layout.adapters if layout.adapters else layout.weight_bytes * shape.parameters
+    """Bytes of a trained model on disk, which is in float32 so that small steps are not lost."""
+    return 4 * (layout.adapters or shape.parameters)
 
 
 def step_checkpoint(shape: Shape, layout: Layout) -> int:
     """Bytes to go on from in the middle of a stage: the model, and what the optimizer holds, of all processes."""
     per_parameter = 8 if layout.zero is None else 12
-    return checkpoint(shape, layout) + per_parameter * layout.trained
+    held = 4 * layout.adapters or layout.weight_bytes * shape.parameters
+    return held + per_parameter * layout.trained
 
 
 def _cost(shape: Shape, layout: Layout, load: Load) -> Cost:

@@ -26,6 +26,11 @@ def hold(path: Path) -> int | None:
         if holder == _name(os.getppid()):
             return None
         raise RunError(f"{path.parent} is in use by {holder}; stop that one or choose another directory") from None
+    except OSError as error:
+        os.close(lock)
+        raise RunError(
+            f"{path} cannot be locked ({error.strerror}); use a file system with locks (for Lustre, mount option flock)"
+        ) from error
     os.ftruncate(lock, 0)
     os.write(lock, _name(os.getpid()).encode())
     _held.add(lock)
