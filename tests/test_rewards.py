@@ -46,7 +46,7 @@ def test_difficulty_refuses_what_is_no_share_and_no_variant() -> None:
         difficulty(1.5)
     with pytest.raises(ValueError, match="nan"):
         difficulty(float("nan"))
-    with pytest.raises(ValueError, match="'harder' is unknown; use paper or released"):
+    with pytest.raises(ValueError, match="'harder' is unknown; use paper, released or corrected"):
         difficulty(0.5, "harder")
 
 

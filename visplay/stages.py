@@ -22,6 +22,7 @@ from visplay.engine.servers import open_sampler
 from visplay.evaluation.checkpoints import evaluate
 from visplay.evaluation.predict import QUESTION, Asking, LocalModel
 from visplay.evaluation.statistics import paired_difference
+from visplay.labelling import earlier_audit, silver_rows
 from visplay.labels import silver
 from visplay.measure import measure
 from visplay.pool import WORLD, LoadedPool
@@ -86,19 +87,18 @@ def ask(run: Run, recipe: Recipe, k: int, asker: str, pool: LoadedPool) -> Path:
 
 def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str, pool: LoadedPool) -> Path:
     """The Reasoner's votes on the candidates, and the verdict on each."""
+    audited = earlier_audit(run.directory, recipe, k)
 
     def work(folder: Path) -> None:
         candidates = [_candidate(row) for row in read_jsonl(asked / "questions.jsonl")]
-        needed = silver.needs_votes(candidates)
-        votable = [(pool.by_id[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
+        seed, names = _seed(recipe, k, "label"), (asker, voter)
         with _sampler(run, recipe, voter, folder) as sampler:
-            ballots = iter(reasoner.vote(sampler, votable, recipe, _seed(recipe, k, "label"), "votes"))
-        voted = [next(ballots) if need else None for need in needed]
-        rows = silver.label(candidates, voted, recipe.labels, asker, voter)
+            rows, cost = silver_rows(sampler, candidates, pool.by_id, recipe, seed, names, audited)
         write_jsonl(folder / "silver.jsonl", rows)
-        summarise(folder, silver.account(rows))
+        summarise(folder, silver.account(rows) | cost)
 
-    return run.stage(k, "label", work, {"asked": digest(asked), "reasoner": _identity(run, voter)})
+    inputs = {"asked": digest(asked), "reasoner": _identity(run, voter)}
+    return run.stage(k, "label", work, inputs | ({"audit": digest(audited)} if audited else {}))
 
 
 def train_reasoner(

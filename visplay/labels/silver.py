@@ -13,6 +13,8 @@ from statistics import fmean
 from typing import Any
 
 from visplay.labels.answers import UNANSWERABLE, folded, same
+from visplay.labels.trust import TrustOf, band, in_band
+from visplay.labels.voting import vote
 from visplay.recipe import LabelSettings
 from visplay.records import QUESTION_TYPES, Ballot, Question, SilverAnswer
 
@@ -23,10 +25,12 @@ DROP_REASONS = (
     "duplicate question",  # the same image was asked the same before: same type, same text but for case, articles, ...
     "too few votes",  # fewer than `min_parsed` samples had an answer
     "unanswerable",  # unless `keep_unanswerable`: the majority says that the image does not tell
+    "second pass differs",  # under `second_view` or `second_prompt`: its majority is another, or it has none
     "tie",  # another answer had as many votes
     "too hard",  # confidence below the band
     "too easy",  # confidence above the band; its edges are inside
     "own answer differs",  # under `own_answer_agrees`: the Questioner meant another answer
+    "little trust",  # under `trust_low`: the silver answer is true with a lower probability
     "surplus yes or no",  # under `balance_yes_no`: the other of the two is the silver answer less often
 )
 
@@ -42,16 +46,30 @@ def needs_votes(candidates: Sequence[Candidate]) -> list[bool]:
     return needed
 
 
+def needs_second(
+    candidates: Sequence[Candidate], ballots: Sequence[Ballot | None], settings: LabelSettings
+) -> list[bool]:
+    """Whether each candidate is worth a second pass: by the first one it would be kept."""
+    return [
+        _reason(question, ballot, settings) is None
+        for (_, _, question), ballot in zip(candidates, ballots, strict=True)
+    ]
+
+
 def label(
     candidates: Sequence[Candidate],
     ballots: Sequence[Ballot | None],
     settings: LabelSettings,
     questioner: str,
     reasoner: str,
+    second: Sequence[Ballot | None] | None = None,
+    trust: TrustOf | None = None,
 ) -> list[SilverAnswer]:
     """One row per candidate, in order. `questioner` and `reasoner` name the checkpoints that asked and voted.
 
     `ballots[i]` belongs to candidate i and is None exactly where `needs_votes` is false. Raises ValueError otherwise.
+    `second` holds the ballots of a second pass, None for those that did not need it; the row then has the votes
+    of both, and is judged by them all and by whether the two agree.
     """
     needed = needs_votes(candidates)
     missing = [i for i, (need, ballot) in enumerate(zip(needed, ballots, strict=True)) if need != (ballot is not None)]
@@ -61,14 +79,18 @@ def label(
         SilverAnswer(
             image_id=image_id,
             question=question,
-            ballot=ballot,
-            dropped=_reason(question, ballot, settings),
+            ballot=_pooled(question, ballot, again, settings),
+            dropped=_reason(question, ballot, settings, again),
             questioner=questioner,
             reasoner=reasoner,
             completion=None if question else completion,
         )
-        for (image_id, completion, question), ballot in zip(candidates, ballots, strict=True)
+        for (image_id, completion, question), ballot, again in zip(
+            candidates, ballots, second or [None] * len(ballots), strict=True
+        )
     ]
+    if trust:
+        rows = [_trusted(row, trust, settings) for row in rows]
     return _balanced(rows) if settings.balance_yes_no else rows
 
 
@@ -95,23 +117,54 @@ def account(rows: Sequence[SilverAnswer]) -> dict[str, Any]:
     }
 
 
-def _reason(question: Question | None, ballot: Ballot | None, settings: LabelSettings) -> str | None:
-    """The verdict on one candidate; one without a ballot is unparsed or a duplicate."""
+def _reason(
+    question: Question | None, first: Ballot | None, settings: LabelSettings, second: Ballot | None = None
+) -> str | None:
+    """The verdict on one candidate by all of its votes; one without a ballot is unparsed or a duplicate."""
     if question is None:
         return "unparsed question"
-    if ballot is None:
+    ballot = _pooled(question, first, second, settings)
+    if first is None or ballot is None:
         return "duplicate question"
     if ballot.parsed < settings.min_parsed or ballot.confidence is None:
         return "too few votes"
     if ballot.answer == UNANSWERABLE and not settings.keep_unanswerable:
         return "unanswerable"
+    if second is not None and not _confirmed(question, first, second, settings):
+        return "second pass differs"
     if ballot.tied:
         return "tie"
-    if ballot.confidence < settings.band_low:
+    low, high = band(question, settings)
+    confidence = in_band(question, ballot.confidence, settings)
+    if confidence < low:
         return "too hard"
-    if ballot.confidence > settings.band_high:
+    if confidence > high:
         return "too easy"
     return None if _agreed(question, ballot.answer, settings) else "own answer differs"
+
+
+def _pooled(
+    question: Question | None, first: Ballot | None, second: Ballot | None, settings: LabelSettings
+) -> Ballot | None:
+    if question is None or first is None or second is None:
+        return first
+    return vote(first.votes + second.votes, question, settings.confidence_over)
+
+
+def _confirmed(question: Question, first: Ballot, second: Ballot, settings: LabelSettings) -> bool:
+    """Whether the second pass has a majority, and the same as the first."""
+    if first.answer is None or second.answer is None or second.tied or second.parsed < settings.min_parsed:
+        return False
+    return same(first.answer, second.answer, question)
+
+
+def _trusted(row: SilverAnswer, trust: TrustOf, settings: LabelSettings) -> SilverAnswer:
+    """The row with its trust, which may be too little."""
+    if row.question is None or row.ballot is None:
+        return row
+    found = trust(row.question, row.ballot)
+    doubtful = row.dropped is None and found is not None and found < settings.trust_low
+    return replace(row, trust=found, dropped="little trust" if doubtful else row.dropped)
 
 
 def _balanced(rows: Sequence[SilverAnswer]) -> list[SilverAnswer]:

@@ -46,7 +46,7 @@ def load_of(recipe: Recipe, stage: PlannedStage, processes: int = 1) -> Load | N
         "questioner": lambda: _questioner(recipe, stage, processes),
         "reasoner": lambda: _reasoner(recipe, stage, processes),
         "ask": lambda: Load(stage, (_sampled(stage.prompts, _asking(recipe, recipe.ask.questions_per_image)),)),
-        "label": lambda: Load(stage, (_sampled(stage.prompts, _answering(recipe, recipe.labels.votes)),)),
+        "label": lambda: Load(stage, _labelled(recipe, stage)),
         "score": lambda: Load(stage, _scored(recipe)),
         "benchmarks": lambda: Load(stage, (_sampled(stage.prompts, _benchmark(recipe)),)),
     }.get(stage.name)
@@ -64,6 +64,11 @@ def _reasoner(recipe: Recipe, stage: PlannedStage, processes: int) -> Load:
     rollout = _answering(recipe, recipe.grpo["num_generations"])
     part = _part(recipe, stage, rollout, recipe.reasoner.questions_per_step, processes)
     return Load(stage, (_sampled(stage.prompts, rollout, frozen=False),), part)
+
+
+def _labelled(recipe: Recipe, stage: PlannedStage) -> tuple[Sampled, ...]:
+    votes = _sampled(stage.prompts, _answering(recipe, recipe.labels.votes))
+    return (votes, votes) if recipe.labels.second_pass else (votes,)
 
 
 def _scored(recipe: Recipe) -> tuple[Sampled, ...]:

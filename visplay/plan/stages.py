@@ -1,7 +1,8 @@
 """What a recipe will cost, before anything is loaded: prompts, samples, tokens and optimizer steps of each stage.
 
-By arithmetic: every sample as long as allowed, every question parsed, every vote cast. Left out is what only the run
-can tell: the score's second greedy pass, over the answers given without reasoning, at most `evaluation.questions`.
+By arithmetic: every sample as long as allowed, every question parsed, every vote cast, all of them again in a second
+pass. Left out is what only the run can tell: the score's second greedy pass, over the answers given without reasoning,
+at most `evaluation.questions`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _ask(recipe: Recipe) -> PlannedStage:
 
 def _label(recipe: Recipe) -> PlannedStage:
     prompts = recipe.ask.images * recipe.ask.questions_per_image
-    votes = prompts * recipe.labels.votes
+    votes = prompts * recipe.labels.votes * (2 if recipe.labels.second_pass else 1)
     return PlannedStage("label", recipe.iterations, prompts, votes=votes, tokens=votes * recipe.reasoner.max_new_tokens)
 
 

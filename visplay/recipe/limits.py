@@ -41,6 +41,9 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "labels.band_low": (0, 1),
     "labels.band_high": (0, 1),
     "labels.min_parsed": (1, None),
+    "labels.trust_low": (0, 1),
+    "labels.trust_prior": (0, None),
+    "labels.weight_power": (0, 100),
     "reasoner.steps": (1, None),
     "reasoner.questions_per_step": (1, None),
     "reasoner.max_new_tokens": (1, None),
@@ -66,10 +69,12 @@ RANGES: dict[str, tuple[float, float | None]] = {
 
 NAMES: dict[str, tuple[str | None, ...]] = {
     "sampling.engine": ("transformers", "vllm"),
-    "questioner.difficulty": ("paper", "released"),
+    "questioner.difficulty": ("paper", "released", "corrected"),
     "questioner.diversity": ("embedding", "bleu"),
     "questioner.diversity_scope": ("image", "batch"),
     "labels.confidence_over": ("all", "parsed"),
+    "labels.second_view": (None, "padded", "shrunk"),
+    "labels.second_prompt": (None, "short"),
     "evaluation.world": (None, *WORLDS),
     "evaluation.split": ("heldout", "validation"),
     "evaluation.protocol": PROTOCOLS,

@@ -24,6 +24,7 @@ def problems(values: Values, world_size: int) -> list[str]:
         _ranges,
         _names,
         _order,
+        _bands,
         _pool,
         _lora,
         _engine,
@@ -65,6 +66,17 @@ def _order(values: Values) -> list[str]:
             continue
         relation = "at most" if may_be_equal else "below"
         found.append(f"{small}: {low} is not {relation} {large}: {high}; lower the first or raise the second")
+    return found
+
+
+def _bands(values: Values) -> list[str]:
+    found = []
+    for key, band in values.items():
+        if not key.startswith("labels.bands.") or band == []:
+            continue
+        low, high = band if len(band) == 2 else (1, 0)
+        if not 0 <= low < high <= 1:
+            found.append(f"{key}: {band} is no band; use [low, high] with 0 <= low < high <= 1, or []")
     return found
 
 

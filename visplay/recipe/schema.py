@@ -58,7 +58,9 @@ class QuestionerSettings:
     steps: int = 20  # optimizer steps per iteration
     images_per_step: int = 512
     max_new_tokens: int = 1024
-    difficulty: str = "paper"  # paper: 1 - |2c - 1|; released: min(c, 1 - c)
+    difficulty: str = (
+        "paper"  # paper: 1 - |2c - 1|; released: min(c, 1 - c); corrected: paper's, c less what chance gives
+    )
     diversity: str = "embedding"  # embedding clusters, or bleu (the paper's)
     diversity_scope: str = "image"  # image: within one image's group; batch: the whole step's questions
     diversity_weight: float = 1.0  # lambda
@@ -77,6 +79,16 @@ class AskSettings:
 
 
 @dataclass
+class BandSettings:
+    """The kept confidences of each kind of question, [low, high]; []: labels.band_low and labels.band_high."""
+
+    yes_no: list[float] = field(default_factory=list)  # of two answers the majority has half by chance
+    choice: list[float] = field(default_factory=list)  # of lettered options
+    numerical: list[float] = field(default_factory=list)
+    short_text: list[float] = field(default_factory=list)
+
+
+@dataclass
 class LabelSettings:
     """Votes and the band of confidences that are kept."""
 
@@ -88,6 +100,22 @@ class LabelSettings:
     own_answer_agrees: bool = False  # true: keep a question only where the majority is the Questioner's own answer
     balance_yes_no: bool = False  # true: as many "yes" as "no" are kept; a surplus teaches a habit, not sight
     min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
+    bands: BandSettings = field(default_factory=BandSettings)
+    chance_corrected: bool = (
+        False  # true: bands are over (c - 1/k) / (1 - 1/k), k options: what a guess gives is taken off
+    )
+    second_view: str | None = (
+        None  # padded or shrunk: what is kept is voted on again, on the image so seen, and must agree
+    )
+    second_prompt: str | None = None  # short: again, without thinking; with second_view both at once
+    trust_low: float = 0.0  # least trust that is kept, trust being the probability that the silver answer is true
+    trust_prior: float = 1.0  # votes added to each answer in the trust, until an audit says what shares are worth
+    weight_power: float = 0.0  # advantages are multiplied by trust^power: doubtful rows teach less; 0: all teach alike
+
+    @property
+    def second_pass(self) -> bool:
+        """Whether what is kept is voted on again."""
+        return self.second_view is not None or self.second_prompt is not None
 
 
 @dataclass
