@@ -14,6 +14,7 @@ from visplay.engine import embedding, grpo
 from visplay.engine.sampling import Sampler
 from visplay.images import PoolImage
 from visplay.labels.silver import Candidate
+from visplay.labels.trust import options
 from visplay.recipe import Recipe
 from visplay.records import QUESTION_TYPES, Ballot, Question
 from visplay.roles import reasoner
@@ -129,8 +130,8 @@ def scores(
             {
                 "valid": float(question is not None),
                 "confidence": ballot.confidence if ballot else None,
-                "difficulty": difficulty(ballot.confidence, settings.difficulty)
-                if ballot and ballot.confidence is not None
+                "difficulty": difficulty(ballot.confidence, settings.difficulty, options(question))
+                if question and ballot and ballot.confidence is not None
                 else None,
                 "cluster_size": float(size) if question else None,
             },

@@ -19,14 +19,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
+from visplay.labels.trust import chance_corrected, options
 from visplay.recipe import QuestionerSettings
 from visplay.records import UNANSWERABLE, Ballot, Question
 
 
-def difficulty(confidence: float, variant: str = "paper") -> float:
+def difficulty(confidence: float, variant: str = "paper", options: int | None = None) -> float:
     """How torn the votes are, highest at c = 0.5 and 0 at both ends.
 
-    "paper": 1 - |2c - 1|, in [0, 1]; "released": min(c, 1 - c), in [0, 0.5].
+    "paper": 1 - |2c - 1|, in [0, 1]; "released": min(c, 1 - c), in [0, 0.5]; "corrected": the paper's, of c less what
+    chance gives among so many `options`: with two, a label at c = 0.5 is a coin flip, and the peak is at 0.75.
     Raises ValueError for a confidence outside [0, 1] or an unknown variant.
     """
     if not 0 <= confidence <= 1:
@@ -36,7 +38,9 @@ def difficulty(confidence: float, variant: str = "paper") -> float:
             return 1 - abs(2 * confidence - 1)
         case "released":
             return min(confidence, 1 - confidence)
-    raise ValueError(f"difficulty {variant!r} is unknown; use paper or released")
+        case "corrected":
+            return 1 - abs(2 * chance_corrected(confidence, options) - 1)
+    raise ValueError(f"difficulty {variant!r} is unknown; use paper, released or corrected")
 
 
 def questioner_reward(
@@ -46,13 +50,14 @@ def questioner_reward(
     *,
     weight: float = 1.0,
     variant: str = "paper",
+    options: int | None = None,
     relu: bool = True,
 ) -> float:
     """Reward of a valid question: max(0, difficulty - weight * cluster_size / group_size).
 
     Without `relu` it is the difference itself, at least -weight.
     """
-    reward = difficulty(confidence, variant) - weight * cluster_size / group_size
+    reward = difficulty(confidence, variant, options) - weight * cluster_size / group_size
     return max(0.0, reward) if relu else reward
 
 
@@ -103,5 +108,6 @@ def _questioner_reward(
         group_size,
         weight=settings.diversity_weight,
         variant=settings.difficulty,
+        options=options(question),
         relu=settings.relu,
     )
