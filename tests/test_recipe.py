@@ -106,6 +106,15 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ("grpo.beta=.nan", "grpo.beta: nan is out of range; use at least 0"),
         ("questioner.diversity_weight=.inf", "questioner.diversity_weight: inf is out of range; use 0 to 10"),
         ("questioner.invalid_reward=0.5", "questioner.invalid_reward: 0.5 is out of range; use -10 to 0"),
+        ("labels.second_view=flipped", "labels.second_view: flipped is not known; use null or padded or shrunk"),
+        (
+            "labels.bands.yes_no=[0.9,0.6]",
+            "labels.bands.yes_no: [0.9, 0.6] is no band; use [low, high] with 0 <= low < high <= 1, or []",
+        ),
+        (
+            "labels.bands.choice=[0.5]",
+            "labels.bands.choice: [0.5] is no band; use [low, high] with 0 <= low < high <= 1, or []",
+        ),
         ("questioner.difficulty=hard", "questioner.difficulty: hard is not known; use paper or released or corrected"),
         ("sampling.servers=[http://a/v1]", "sampling.servers: only for sampling.engine=vllm; set that too"),
         ("sampling.gpus=[6,7]", "sampling.gpus: only for sampling.engine=vllm; set that too"),

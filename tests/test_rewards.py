@@ -41,6 +41,22 @@ def test_released_difficulty_is_half_as_steep(confidence: float, expected: float
     assert difficulty(confidence, "released") == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    "confidence, options, expected", [(0.5, 2, 0), (0.75, 2, 1), (1, 2, 0), (0.625, 4, 1), (0.5, None, 1), (0.4, 2, 0)]
+)
+def test_corrected_difficulty_peaks_half_way_from_chance(
+    confidence: float, options: int | None, expected: float
+) -> None:
+    assert difficulty(confidence, "corrected", options) == pytest.approx(expected)
+
+
+def test_a_torn_yes_or_no_is_paid_nothing_by_corrected_difficulty() -> None:
+    yes_no = Question("q", "image", "multiple_choice", "is it?")
+    settings = QuestionerSettings(difficulty="corrected", diversity_weight=0)
+    assert pay(yes_no, ballot("yes", 0.5), settings=settings) == 0
+    assert pay(QUESTION, ballot("3", 0.5), settings=settings) == 1
+
+
 def test_difficulty_refuses_what_is_no_share_and_no_variant() -> None:
     with pytest.raises(ValueError, match=r"1\.5 is not in \[0, 1\]"):
         difficulty(1.5)
