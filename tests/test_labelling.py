@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from small_loop import ROOT, small
+from small_loop import rows as written
 
 from visplay.engine.prompts import Request
 from visplay.engine.sampling import Completion
+from visplay.evolve import evolve
 from visplay.images import PoolImage, index_pool
 from visplay.labelling import AUDIT, earlier_audit, silver_rows
 from visplay.labels.silver import Candidate
@@ -96,3 +100,23 @@ def test_only_the_finished_audit_of_the_iteration_before_counts(tmp_path: Path) 
     assert earlier_audit(tmp_path, wanting, 2) == folder
     assert earlier_audit(tmp_path, wanting, 1) is None is earlier_audit(tmp_path, wanting, 3)
     assert earlier_audit(tmp_path, content, 2) is None
+
+
+def test_a_loop_with_a_second_pass_and_weights_goes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    brief = ("questioner.train=false", "iterations=1", "evaluation.world=null", "evaluation.benchmarks=[]")
+    twice = (
+        "labels.second_view=padded",
+        "labels.second_prompt=short",
+        "labels.weight_power=2",
+        "labels.bands.yes_no=[]",
+    )
+    evolve(small(*brief, *twice), tmp_path)
+    found = written(tmp_path / "iter_01" / "label" / "silver.jsonl")
+    again = [row for row in found if row["ballot"] and len(row["ballot"]["votes"]) == 12]
+    kept = [row for row in found if row["dropped"] is None]
+    assert kept and all(row in again and 0 < row["trust"] < 1 for row in kept)
+    summary = json.loads((tmp_path / "iter_01" / "label" / "summary.json").read_text())
+    assert summary["second_votes"] == 6 * len(again) <= summary["first_votes"]
+    assert summary["candidates"] == len(found) == summary["kept"] + sum(summary["dropped"].values())
+    assert (tmp_path / "iter_01" / "reasoner" / "checkpoint").is_dir()
