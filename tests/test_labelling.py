@@ -81,7 +81,7 @@ def test_what_would_be_kept_is_voted_on_again_as_the_recipe_says_and_counted(pic
 
 
 def test_trust_comes_from_the_audit_where_there_is_one(pictures: dict[str, PoolImage], tmp_path: Path) -> None:
-    audited = [{"confidence": 0.75, "right": i < 30, "kind": "short_text"} for i in range(100)]
+    audited = [{"confidence": 0.75, "right": i < 30, "type": "short_text"} for i in range(100)]
     write_jsonl(tmp_path / AUDIT, audited)
     smoothed, _ = rows(Scripted(**SCRIPT), pictures, weight_power=1.0)
     assert [row.trust for row in smoothed] == pytest.approx([5 / 6, 4 / 6, 3 / 6])
@@ -91,7 +91,7 @@ def test_trust_comes_from_the_audit_where_there_is_one(pictures: dict[str, PoolI
 
 
 def test_only_the_finished_audit_of_the_iteration_before_counts(tmp_path: Path) -> None:
-    wanting, content = Recipe(labels=LabelSettings(trust_low=0.5)), Recipe()
+    wanting = Recipe(labels=LabelSettings(trust_low=0.5, trust_calibrated=True))
     folder = tmp_path / "iter_01" / "audit"
     folder.mkdir(parents=True)
     write_jsonl(folder / AUDIT, [])
@@ -99,7 +99,8 @@ def test_only_the_finished_audit_of_the_iteration_before_counts(tmp_path: Path) 
     seal(folder, {}, tmp_path / "scratch", "steps")
     assert earlier_audit(tmp_path, wanting, 2) == folder
     assert earlier_audit(tmp_path, wanting, 1) is None is earlier_audit(tmp_path, wanting, 3)
-    assert earlier_audit(tmp_path, content, 2) is None
+    for content in (LabelSettings(trust_low=0.5), LabelSettings(trust_calibrated=True)):
+        assert earlier_audit(tmp_path, Recipe(labels=content), 2) is None
 
 
 def test_a_loop_with_a_second_pass_and_weights_goes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

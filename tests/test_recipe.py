@@ -112,8 +112,12 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
             "labels.bands.yes_no: [0.9, 0.6] is no band; use [low, high] with 0 <= low < high <= 1, or []",
         ),
         (
-            "labels.bands.choice=[0.5]",
-            "labels.bands.choice: [0.5] is no band; use [low, high] with 0 <= low < high <= 1, or []",
+            "labels.trust_calibrated=true",
+            "labels.trust_calibrated: nothing asks for trust; set labels.trust_low or labels.weight_power, or false",
+        ),
+        (
+            "labels.bands.multiple_choice=[0.5]",
+            "labels.bands.multiple_choice: [0.5] is no band; use [low, high] with 0 <= low < high <= 1, or []",
         ),
         ("questioner.difficulty=hard", "questioner.difficulty: hard is not known; use paper or released or corrected"),
         ("sampling.servers=[http://a/v1]", "sampling.servers: only for sampling.engine=vllm; set that too"),

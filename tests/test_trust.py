@@ -26,7 +26,7 @@ TEXT = Question("q", "i", "short_text", "What color?")
 
 
 def test_yes_and_no_are_a_kind_of_their_own_with_two_options() -> None:
-    assert [kind(q) for q in (YES_NO, CHOICE, NUMBER, TEXT)] == ["yes_no", "choice", "numerical", "short_text"]
+    assert [kind(q) for q in (YES_NO, CHOICE, NUMBER, TEXT)] == ["yes_no", "multiple_choice", "numerical", "short_text"]
     assert [options(q) for q in (YES_NO, CHOICE, NUMBER, TEXT)] == [2, 4, None, None]
 
 
@@ -97,10 +97,10 @@ def test_trust_without_an_audit_is_the_smoothed_share() -> None:
 
 def test_trust_after_an_audit_is_what_its_kind_was_worth() -> None:
     def rows(name: str | None, right: int, wrong: int) -> list[dict[str, object]]:
-        return [{"confidence": 1.0, "right": i < right, "kind": name} for i in range(right + wrong)]
+        return [{"confidence": 1.0, "right": i < right, "type": name} for i in range(right + wrong)]
 
     audited = rows("yes_no", 90, 10) + rows("numerical", 30, 70) + rows("numerical", 0, 0)
-    audited += [{"confidence": None, "right": False}, {"confidence": 1.0, "right": None, "kind": "yes_no"}]
+    audited += [{"confidence": None, "right": False}, {"confidence": 1.0, "right": None, "type": "yes_no"}]
     trust = trust_of(audited, LabelSettings())
     sure = {q: vote([word] * 10, q) for q, word in ((YES_NO, "no"), (NUMBER, "3"), (TEXT, "red"))}
     assert [trust(q, ballot) for q, ballot in sure.items()] == pytest.approx([0.9, 0.3, 0.6], abs=0.02)

@@ -17,14 +17,14 @@ from visplay.roles import reasoner
 from visplay.runs import read_manifest
 from visplay.views import SecondView
 
-AUDIT = "audit.jsonl"  # in the result of the stage `audit`: rows with `confidence`, `right` and `kind`, as in `trust`
+AUDIT = "audit.jsonl"  # in the result of the stage `audit`: rows with `confidence`, `right` and `type`, as in `trust`
 
 
 def earlier_audit(directory: Path, recipe: Recipe, k: int) -> Path | None:
-    """The audit of the iteration before k in a run; None where there is none, or nothing asks for trust."""
+    """The audit of the iteration before k in a run; None where there is none, or nothing asks for it."""
     folder = directory / f"iter_{k - 1:02d}" / "audit"
-    found = trust.wanted(recipe.labels) and read_manifest(folder) is not None and (folder / AUDIT).exists()
-    return folder if found else None
+    asked = recipe.labels.trust_calibrated and trust.wanted(recipe.labels)
+    return folder if asked and read_manifest(folder) is not None and (folder / AUDIT).exists() else None
 
 
 def silver_rows(

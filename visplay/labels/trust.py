@@ -14,7 +14,7 @@ import numpy as np
 from visplay.recipe import LabelSettings
 from visplay.records import Ballot, Question
 
-Kind = Literal["yes_no", "choice", "numerical", "short_text"]
+Kind = Literal["yes_no", "multiple_choice", "numerical", "short_text"]
 Curve = Callable[[float], float]  # confidence -> probability that the answer is true, both in [0, 1]
 TrustOf = Callable[[Question, Ballot], float | None]
 
@@ -23,14 +23,12 @@ _GRID = np.linspace(0, 1, 11)  # where the prior of a calibration counts as one 
 
 def kind(question: Question) -> Kind:
     """The question's type, with questions of yes and no apart from those with options."""
-    if question.type == "multiple_choice":
-        return "choice" if question.choices else "yes_no"
-    return question.type
+    return "yes_no" if question.type == "multiple_choice" and not question.choices else question.type
 
 
 def options(question: Question) -> int | None:
     """How many answers there are to choose from; None where that is open."""
-    return {"yes_no": 2, "choice": len(question.choices)}.get(kind(question))
+    return {"yes_no": 2, "multiple_choice": len(question.choices)}.get(kind(question))
 
 
 def chance_corrected(confidence: float, options: int | None) -> float:
@@ -79,14 +77,14 @@ def calibrate(pairs: Sequence[tuple[float, bool]], prior: Curve = lambda confide
 def trust_of(audited: Iterable[Mapping[str, Any]], settings: LabelSettings) -> TrustOf:
     """The probability that a ballot's answer is true; None where there is no answer.
 
-    `audited` are rows of an earlier audit: `confidence`, `right`, and, where it is known, `kind`. Rows in which one of
-    the first two is None say nothing. A kind's curve is drawn to that of all kinds. Without rows it is the smoothed
-    share.
+    `audited` are rows of an earlier audit: `confidence`, `right` and, where it is known, `type`, the question's kind.
+    Rows in which one of the first two is None say nothing. A kind's curve is drawn to that of all kinds. Without rows
+    it is the smoothed share.
     """
     known = [row for row in audited if row["confidence"] is not None and row["right"] is not None]
     overall = calibrate([_pair(row) for row in known])
-    kinds = {row["kind"] for row in known if row.get("kind")}
-    curves = {name: calibrate([_pair(row) for row in known if row.get("kind") == name], overall) for name in kinds}
+    kinds = {row["type"] for row in known if row.get("type")}
+    curves = {name: calibrate([_pair(row) for row in known if row.get("type") == name], overall) for name in kinds}
 
     def trust(question: Question, ballot: Ballot) -> float | None:
         if ballot.confidence is None:

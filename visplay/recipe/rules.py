@@ -25,6 +25,7 @@ def problems(values: Values, world_size: int) -> list[str]:
         _names,
         _order,
         _bands,
+        _trust,
         _pool,
         _lora,
         _engine,
@@ -78,6 +79,13 @@ def _bands(values: Values) -> list[str]:
         if not 0 <= low < high <= 1:
             found.append(f"{key}: {band} is no band; use [low, high] with 0 <= low < high <= 1, or []")
     return found
+
+
+def _trust(values: Values) -> list[str]:
+    used = values.get("labels.trust_low") or values.get("labels.weight_power")
+    if not values.get("labels.trust_calibrated") or used:
+        return []
+    return ["labels.trust_calibrated: nothing asks for trust; set labels.trust_low or labels.weight_power, or false"]
 
 
 def _pool(values: Values) -> list[str]:

@@ -83,7 +83,7 @@ class BandSettings:
     """The kept confidences of each kind of question, [low, high]; []: labels.band_low and labels.band_high."""
 
     yes_no: list[float] = field(default_factory=list)  # of two answers the majority has half by chance
-    choice: list[float] = field(default_factory=list)  # of lettered options
+    multiple_choice: list[float] = field(default_factory=list)  # of lettered options
     numerical: list[float] = field(default_factory=list)
     short_text: list[float] = field(default_factory=list)
 
@@ -109,7 +109,10 @@ class LabelSettings:
     )
     second_prompt: str | None = None  # short: again, without thinking; with second_view both at once
     trust_low: float = 0.0  # least trust that is kept, trust being the probability that the silver answer is true
-    trust_prior: float = 1.0  # votes added to each answer in the trust, until an audit says what shares are worth
+    trust_prior: float = 1.0  # votes added to each answer in the trust: few votes are no certainty
+    trust_calibrated: bool = (
+        False  # true: trust is read off the last iteration's audit, whose truth then steers training
+    )
     weight_power: float = 0.0  # advantages are multiplied by trust^power: doubtful rows teach less; 0: all teach alike
 
     @property
