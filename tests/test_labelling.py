@@ -85,13 +85,13 @@ def test_trust_comes_from_the_audit_where_there_is_one(pictures: dict[str, PoolI
     write_jsonl(tmp_path / AUDIT, audited)
     smoothed, _ = rows(Scripted(**SCRIPT), pictures, weight_power=1.0)
     assert [row.trust for row in smoothed] == pytest.approx([5 / 6, 4 / 6, 3 / 6])
-    calibrated, _ = rows(Scripted(**SCRIPT), pictures, tmp_path, trust_low=0.6)
+    calibrated, _ = rows(Scripted(**SCRIPT), pictures, tmp_path, trust_low=0.6, trust_from="kinds")
     assert calibrated[1].trust == pytest.approx(0.3, abs=0.02)
     assert [row.dropped for row in calibrated] == ["too easy", "little trust", "tie"]
 
 
 def test_only_the_finished_audit_of_the_iteration_before_counts(tmp_path: Path) -> None:
-    wanting = Recipe(labels=LabelSettings(trust_low=0.5, trust_calibrated=True))
+    wanting = Recipe(labels=LabelSettings(trust_low=0.5, trust_from="words"))
     folder = tmp_path / "iter_01" / "audit"
     folder.mkdir(parents=True)
     write_jsonl(folder / AUDIT, [])
@@ -99,7 +99,7 @@ def test_only_the_finished_audit_of_the_iteration_before_counts(tmp_path: Path) 
     seal(folder, {}, tmp_path / "scratch", "steps")
     assert earlier_audit(tmp_path, wanting, 2) == folder
     assert earlier_audit(tmp_path, wanting, 1) is None is earlier_audit(tmp_path, wanting, 3)
-    for content in (LabelSettings(trust_low=0.5), LabelSettings(trust_calibrated=True)):
+    for content in (LabelSettings(trust_low=0.5), LabelSettings(trust_from="kinds")):
         assert earlier_audit(tmp_path, Recipe(labels=content), 2) is None
 
 

@@ -112,8 +112,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
             "labels.bands.yes_no: [0.9, 0.6] is no band; use [low, high] with 0 <= low < high <= 1, or []",
         ),
         (
-            "labels.trust_calibrated=true",
-            "labels.trust_calibrated: nothing asks for trust; set labels.trust_low or labels.weight_power, or false",
+            "labels.trust_from=words",
+            "labels.trust_from: nothing asks for trust; set labels.trust_low or labels.weight_power, or votes",
         ),
         (
             "labels.bands.multiple_choice=[0.5]",

@@ -101,11 +101,42 @@ def test_trust_after_an_audit_is_what_its_kind_was_worth() -> None:
 
     audited = rows("yes_no", 90, 10) + rows("numerical", 30, 70) + rows("numerical", 0, 0)
     audited += [{"confidence": None, "right": False}, {"confidence": 1.0, "right": None, "type": "yes_no"}]
-    trust = trust_of(audited, LabelSettings())
+    by_kind = LabelSettings(trust_from="kinds")
+    trust = trust_of(audited, by_kind)
     sure = {q: vote([word] * 10, q) for q, word in ((YES_NO, "no"), (NUMBER, "3"), (TEXT, "red"))}
     assert [trust(q, ballot) for q, ballot in sure.items()] == pytest.approx([0.9, 0.3, 0.6], abs=0.02)
-    unnamed = trust_of(rows(None, 30, 70), LabelSettings())
+    unnamed = trust_of(rows(None, 30, 70), by_kind)
     assert unnamed(YES_NO, sure[YES_NO]) == pytest.approx(0.3, abs=0.03)
+
+
+def test_an_audit_is_asked_only_where_the_recipe_says_so() -> None:
+    audited = [{"confidence": 1.0, "right": False, "type": "yes_no"}] * 9
+    sure = vote(["yes"] * 10, YES_NO)
+    words = LabelSettings(trust_from="words")
+    assert trust_of(audited, LabelSettings())(YES_NO, sure) == trust_of([], words)(YES_NO, sure) == 11 / 12
+    found = trust_of(audited, words)(YES_NO, sure)
+    assert found is not None and found < 0.2  # where all are wrong no word tells more than the kind
+
+
+def test_words_tell_what_is_read_badly_however_unanimous() -> None:
+    def rows(question: str, right: int) -> list[dict[str, object]]:
+        seen = {"question": question, "type": "numerical", "answer": "3", "confidence": 1.0}
+        return [seen | {"right": i < right} for i in range(100)]
+
+    audited = rows("How many circles are there?", 95) + rows("What is the sum of the digits?", 10)
+    trust = trust_of(audited, LabelSettings(trust_from="words"))
+    asked = ["How many squares are there?", "What is the sum of the red digits?"]
+    found = [trust(Question("q", "i", "numerical", text), vote(["3"] * 10, NUMBER)) for text in asked]
+    assert found[0] is not None and found[1] is not None and found[0] > 0.8 and found[1] < 0.3
+    assert trust(NUMBER, vote([None] * 10, NUMBER)) is None
+
+
+def test_trust_grows_with_confidence_where_confidence_was_worth_something() -> None:
+    seen = {"question": "What color?", "type": "short_text", "answer": "red"}
+    audited = [seen | {"confidence": c / 10, "right": i < c} for c in range(3, 11) for i in range(10)]
+    trust = trust_of(audited, LabelSettings(trust_from="words"))
+    found = [trust(TEXT, vote(["red"] * n + ["blue"] * (10 - n), TEXT)) for n in (6, 8, 10)]
+    assert found == sorted(found) and len(set(found)) == 3
 
 
 def test_a_row_weighs_its_trust_to_a_power() -> None:

@@ -17,13 +17,13 @@ from visplay.roles import reasoner
 from visplay.runs import read_manifest
 from visplay.views import SecondView
 
-AUDIT = "audit.jsonl"  # in the result of the stage `audit`: rows with `confidence`, `right` and `type`, as in `trust`
+AUDIT = "audit.jsonl"  # in the result of the stage `audit`: rows as `trust.trust_of` takes them
 
 
 def earlier_audit(directory: Path, recipe: Recipe, k: int) -> Path | None:
     """The audit of the iteration before k in a run; None where there is none, or nothing asks for it."""
     folder = directory / f"iter_{k - 1:02d}" / "audit"
-    asked = recipe.labels.trust_calibrated and trust.wanted(recipe.labels)
+    asked = recipe.labels.trust_from != "votes" and trust.wanted(recipe.labels)
     return folder if asked and read_manifest(folder) is not None and (folder / AUDIT).exists() else None
 
 

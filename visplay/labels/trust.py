@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from visplay.labels.learned import Learned, learn
 from visplay.recipe import LabelSettings
 from visplay.records import Ballot, Question
 
@@ -75,26 +76,18 @@ def calibrate(pairs: Sequence[tuple[float, bool]], prior: Curve = lambda confide
 
 
 def trust_of(audited: Iterable[Mapping[str, Any]], settings: LabelSettings) -> TrustOf:
-    """The probability that a ballot's answer is true; None where there is no answer.
+    """The probability that a ballot's answer is true, as `labels.trust_from` says; None where there is no answer.
 
-    `audited` are rows of an earlier audit: `confidence`, `right` and, where it is known, `type`, the question's kind.
-    Rows in which one of the first two is None say nothing. A kind's curve is drawn to that of all kinds. Without rows
-    it is the smoothed share.
+    `audited` are rows of an earlier audit, with `confidence`, `right`, the question's kind as `type`, and for "words"
+    also `question` and `answer`. Rows in which one of the first two is None say nothing. Without any it is "votes".
     """
     known = [row for row in audited if row["confidence"] is not None and row["right"] is not None]
-    overall = calibrate([_pair(row) for row in known])
-    kinds = {row["type"] for row in known if row.get("type")}
-    curves = {name: calibrate([_pair(row) for row in known if row.get("type") == name], overall) for name in kinds}
-
-    def trust(question: Question, ballot: Ballot) -> float | None:
-        if ballot.confidence is None:
-            return None
-        if known:
-            return curves.get(kind(question), overall)(ballot.confidence)
-        votes = len(ballot.votes) if settings.confidence_over == "all" else ballot.parsed
-        return smoothed(ballot.confidence, votes, options(question), settings.trust_prior)
-
-    return trust
+    match settings.trust_from:
+        case "words" if found := learn(known):
+            return lambda question, ballot: _learned(found, question, ballot)
+        case "words" | "kinds" if known:
+            return _by_kind(known)
+    return lambda question, ballot: _by_votes(question, ballot, settings)
 
 
 def wanted(settings: LabelSettings) -> bool:
@@ -105,6 +98,29 @@ def wanted(settings: LabelSettings) -> bool:
 def weight(trust: float | None, power: float) -> float:
     """What a row counts in training: trust^power; 1 where trust is not known or power is 0."""
     return 1.0 if trust is None else trust**power
+
+
+def _by_votes(question: Question, ballot: Ballot, settings: LabelSettings) -> float | None:
+    if ballot.confidence is None:
+        return None
+    votes = len(ballot.votes) if settings.confidence_over == "all" else ballot.parsed
+    return smoothed(ballot.confidence, votes, options(question), settings.trust_prior)
+
+
+def _by_kind(known: Sequence[Mapping[str, Any]]) -> TrustOf:
+    """What a confidence was worth in questions of the same kind, drawn to what it was worth in all."""
+    overall = calibrate([_pair(row) for row in known])
+    kinds = {row["type"] for row in known if row.get("type")}
+    curves = {name: calibrate([_pair(row) for row in known if row.get("type") == name], overall) for name in kinds}
+    return lambda question, ballot: (
+        None if ballot.confidence is None else curves.get(kind(question), overall)(ballot.confidence)
+    )
+
+
+def _learned(found: Learned, question: Question, ballot: Ballot) -> float | None:
+    if ballot.confidence is None or ballot.answer is None:
+        return None
+    return found(question.text, kind(question), ballot.answer, ballot.confidence)
 
 
 def _pair(row: Mapping[str, Any]) -> tuple[float, bool]:

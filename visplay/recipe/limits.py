@@ -73,6 +73,7 @@ NAMES: dict[str, tuple[str | None, ...]] = {
     "questioner.diversity": ("embedding", "bleu"),
     "questioner.diversity_scope": ("image", "batch"),
     "labels.confidence_over": ("all", "parsed"),
+    "labels.trust_from": ("votes", "kinds", "words"),
     "labels.second_view": (None, "padded", "shrunk"),
     "labels.second_prompt": (None, "short"),
     "evaluation.world": (None, *WORLDS),

@@ -83,9 +83,9 @@ def _bands(values: Values) -> list[str]:
 
 def _trust(values: Values) -> list[str]:
     used = values.get("labels.trust_low") or values.get("labels.weight_power")
-    if not values.get("labels.trust_calibrated") or used:
+    if values.get("labels.trust_from") not in ("kinds", "words") or used:
         return []
-    return ["labels.trust_calibrated: nothing asks for trust; set labels.trust_low or labels.weight_power, or false"]
+    return ["labels.trust_from: nothing asks for trust; set labels.trust_low or labels.weight_power, or votes"]
 
 
 def _pool(values: Values) -> list[str]:

@@ -58,9 +58,7 @@ class QuestionerSettings:
     steps: int = 20  # optimizer steps per iteration
     images_per_step: int = 512
     max_new_tokens: int = 1024
-    difficulty: str = (
-        "paper"  # paper: 1 - |2c - 1|; released: min(c, 1 - c); corrected: paper's, c less what chance gives
-    )
+    difficulty: str = "paper"  # paper: 1 - |2c - 1|; released: min(c, 1 - c); corrected: paper's, c beyond chance
     diversity: str = "embedding"  # embedding clusters, or bleu (the paper's)
     diversity_scope: str = "image"  # image: within one image's group; batch: the whole step's questions
     diversity_weight: float = 1.0  # lambda
@@ -101,18 +99,12 @@ class LabelSettings:
     balance_yes_no: bool = False  # true: as many "yes" as "no" are kept; a surplus teaches a habit, not sight
     min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
     bands: BandSettings = field(default_factory=BandSettings)
-    chance_corrected: bool = (
-        False  # true: bands are over (c - 1/k) / (1 - 1/k), k options: what a guess gives is taken off
-    )
-    second_view: str | None = (
-        None  # padded or shrunk: what is kept is voted on again, on the image so seen, and must agree
-    )
+    chance_corrected: bool = False  # true: bands are over (c - 1/k) / (1 - 1/k), k options: a guess has none
+    second_view: str | None = None  # padded or shrunk: what is kept is voted on again, so seen, and must agree
     second_prompt: str | None = None  # short: again, without thinking; with second_view both at once
     trust_low: float = 0.0  # least trust that is kept, trust being the probability that the silver answer is true
     trust_prior: float = 1.0  # votes added to each answer in the trust: few votes are no certainty
-    trust_calibrated: bool = (
-        False  # true: trust is read off the last iteration's audit, whose truth then steers training
-    )
+    trust_from: str = "votes"  # or the last audit, whose truth then steers training: by kinds, or words
     weight_power: float = 0.0  # advantages are multiplied by trust^power: doubtful rows teach less; 0: all teach alike
 
     @property
