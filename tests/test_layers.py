@@ -23,6 +23,7 @@ FLOORS = {
     "visplay.checks": LOOP,
     "visplay.stages": LOOP,
     "visplay.pool": LOOP,
+    "visplay.sifting": LOOP,
     "visplay.measure": LOOP,
     "visplay.pretrain": LOOP,
     "visplay.study": LOOP,

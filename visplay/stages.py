@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visplay import images
+from visplay import images, sifting
 from visplay.engine.grpo import CHECKPOINT
 from visplay.engine.sampling import Sampler
 from visplay.engine.servers import open_sampler
@@ -93,12 +93,17 @@ def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str,
         votable = [(pool.by_id[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
         with _sampler(run, recipe, voter, folder) as sampler:
             ballots = iter(reasoner.vote(sampler, votable, recipe, _seed(recipe, k, "label"), "votes"))
-        voted = [next(ballots) if need else None for need in needed]
-        rows = silver.label(candidates, voted, recipe.labels, asker, voter)
+            voted = [next(ballots) if need else None for need in needed]
+            judged = silver.judge(candidates, voted, recipe.labels, asker, voter)
+            sifted = sifting.sift(judged, sampler, pool.by_id, recipe, _seed(recipe, k, "blind"), folder)
+        rows = silver.settle(sifted, recipe.labels, sifting.memory(earlier))
         write_jsonl(folder / "silver.jsonl", rows)
-        summarise(folder, silver.account(rows))
+        summarise(folder, silver.account(rows) | sifting.blindness(rows, folder))
 
-    return run.stage(k, "label", work, {"asked": digest(asked), "reasoner": _identity(run, voter)})
+    earlier = sifting.label_stages(run.directory, k) if recipe.labels.repeat_share < 1 else []
+    inputs = {"asked": digest(asked), "reasoner": _identity(run, voter)}
+    inputs |= {f"kept in {stage.parent.name}": digest(stage) for stage in earlier}
+    return run.stage(k, "label", work, inputs)
 
 
 def train_reasoner(
@@ -139,7 +144,8 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
             gain = paired_difference(row["correct"], json.loads(base.read_text())["correct"])
             row |= {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
         if labelled:
-            row |= _judge_silver(read_silver(labelled), recipe, pool)
+            rows = read_silver(labelled)
+            row |= _judge_silver(rows, recipe, pool) | sifting.blindness(rows, labelled)
         (folder / "score.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
         shown = ("greedy", "one_sample", "majority", "silver_accuracy")
         summarise(folder, {name: row[name] for name in shown if row.get(name) is not None})

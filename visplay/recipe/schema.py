@@ -66,6 +66,8 @@ class QuestionerSettings:
     cluster_distance: float = 0.5  # average-linkage threshold: cosine distance, or 1 - BLEU
     embedder: str = "offline"  # offline, or a sentence-transformers model id
     invalid_reward: float = 0.0  # reward of a question that does not parse (released code: -1)
+    blind_weight: float = 0.0  # charge for a question that is answered alike without its image; 0: not asked so
+    blind_votes: int = 4  # without the image, on each question, where blind_weight is above 0
 
 
 @dataclass
@@ -74,6 +76,16 @@ class AskSettings:
 
     images: int = 8000  # fresh images per iteration
     questions_per_image: int = 1
+
+
+@dataclass
+class QuotaSettings:
+    """The most that a type of question may be of the kept rows, as a share; 1 is no limit."""
+
+    yes_no: float = 1.0  # multiple choice without options
+    multiple_choice: float = 1.0  # with options
+    numerical: float = 1.0
+    short_text: float = 1.0
 
 
 @dataclass
@@ -88,6 +100,11 @@ class LabelSettings:
     own_answer_agrees: bool = False  # true: keep a question only where the majority is the Questioner's own answer
     balance_yes_no: bool = False  # true: as many "yes" as "no" are kept; a surplus teaches a habit, not sight
     min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
+    blind: list[str] = field(default_factory=list)  # also vote without sight: no_image, grey_image or both; []: never
+    blind_votes: int = 10  # for each of them, on each row that is kept so far
+    blind_share: float | None = 0.5  # of blind votes beyond chance for the silver answer: dropped; None: only measured
+    repeat_share: float = 1.0  # of all rows ever kept, for one question's text; 1: no limit
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
 
 
 @dataclass
