@@ -101,7 +101,7 @@ class LabelSettings:
     balance_yes_no: bool = False  # true: as many "yes" as "no" are kept; a surplus teaches a habit, not sight
     min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
     blind: list[str] = field(default_factory=list)  # also vote without sight: no_image, grey_image or both; []: never
-    blind_votes: int = 10  # for each of them, on each row that is kept so far
+    blind_votes: int = 5  # for each of them, on each row that is kept so far
     blind_share: float | None = 0.5  # of blind votes beyond chance for the silver answer: dropped; None: only measured
     repeat_share: float = 1.0  # of all rows ever kept, for one question's text; 1: no limit
     quota: QuotaSettings = field(default_factory=QuotaSettings)
