@@ -24,6 +24,7 @@ FLOORS = {
     "visplay.stages": LOOP,
     "visplay.pool": LOOP,
     "visplay.labelling": LOOP,
+    "visplay.sifting": LOOP,
     "visplay.measure": LOOP,
     "visplay.pretrain": LOOP,
     "visplay.study": LOOP,

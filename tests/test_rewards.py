@@ -1,6 +1,7 @@
 """What the roles are paid: each equation by hand, and every way a question earns nothing or is left out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,18 @@ def test_the_released_codes_reward_is_available_by_name() -> None:
 
 def test_the_diversity_weight_of_the_recipe_scales_the_penalty() -> None:
     assert pay(QUESTION, ballot("3", 0.5), settings=QuestionerSettings(diversity_weight=0.25)) == 0.75
+
+
+def test_a_question_is_charged_as_far_as_it_is_answered_alike_without_its_image() -> None:
+    def paid(blind: float | None, **settings: Any) -> float | None:
+        wanted = QuestionerSettings(diversity_weight=0, **settings)
+        return questioner_rewards([QUESTION], [ballot("3", 0.5)], [1], ["image"], wanted, 5, [blind])[0]
+
+    assert paid(0.5, blind_weight=0.5) == 0.75
+    assert paid(1.0, blind_weight=2) == 0
+    assert paid(1.0, blind_weight=2, relu=False) == -1
+    assert paid(None, blind_weight=0.5) is None
+    assert paid(None) == paid(1.0) == 1
 
 
 def test_votes_that_could_not_be_had_leave_the_question_out() -> None:

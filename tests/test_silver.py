@@ -1,11 +1,12 @@
 import dataclasses
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from visplay.labels.silver import DROP_REASONS, Candidate, account, label, needs_second, needs_votes
+from visplay.labels.silver import DROP_REASONS, Candidate, account, judge, label, needs_second, needs_votes, settle
 from visplay.labels.voting import vote
-from visplay.recipe import LabelSettings
+from visplay.recipe import LabelSettings, QuotaSettings
 from visplay.recipe.schema import BandSettings
 from visplay.records import Ballot, Question, QuestionType, SilverAnswer
 
@@ -112,6 +113,38 @@ def test_only_rows_that_would_be_kept_count_for_the_balance() -> None:
     assert [row.dropped for row in rows] == ["too easy", None, None]
 
 
+def settled(settings: LabelSettings, texts: str, before: str = "", said: str = "cat") -> list[str | None]:
+    """The verdicts on one fair row for each letter, its text; a letter in capitals asks for a number."""
+    candidates = [
+        candidate(f"What is {text}?", image_id=str(i), kind="numerical" if text.isupper() else "short_text")
+        for i, text in enumerate(texts)
+    ]
+    kept = Counter(("short_text", f"what is {text}") for text in before)
+    votes = [ballot(*[said] * 5, *["bird"] * 3)] * len(texts)
+    return [row.dropped for row in settle(judge(candidates, votes, settings, "Q1", "R0"), settings, kept)]
+
+
+def test_a_question_that_was_kept_too_often_is_asked_before() -> None:
+    settings = dataclasses.replace(SETTINGS, repeat_share=0.25)
+    assert settled(SETTINGS, "xxxy", before="xx") == [None] * 4
+    assert settled(settings, "xxyz") == [None, "asked before", None, None]
+    assert settled(settings, "xyz", before="x") == ["asked before" if text == "x" else None for text in "xyz"]
+    assert settled(settings, "xyz", before="abcdx") == [None] * 3  # 2 of 8
+
+
+def test_a_type_keeps_to_its_quota_and_those_asked_last_go() -> None:
+    settings = dataclasses.replace(SETTINGS, quota=QuotaSettings(short_text=0.5))
+    assert settled(settings, "xyzA") == [None, "surplus of its type", "surplus of its type", None]
+    assert settled(settings, "xyAB") == [None] * 4
+
+
+def test_rules_on_the_whole_all_hold_in_the_end() -> None:
+    settings = dataclasses.replace(SETTINGS, repeat_share=0.3, quota=QuotaSettings(short_text=0.5))
+    # A twice is 2 of 7, but 2 of 6 once w is surplus; with one A there are 5, of which x, y and z are too many
+    before, surplus = "asked before", "surplus of its type"
+    assert settled(settings, "xyzwAAB") == [None, None, surplus, surplus, None, before, None]
+
+
 def test_too_hard_is_a_majority_below_the_band() -> None:
     samples = ["a1", "a1", "b2", "c3", "d4", "e5", "f6", "g7", "h8"]  # 2 / 9 < 0.25
     assert verdict(*samples) == "too hard"
@@ -163,16 +196,20 @@ def test_the_account_adds_up() -> None:
             "too easy": 1,
             "own answer differs": 0,
             "little trust": 0,
+            "needs no image": 0,
+            "asked before": 0,
+            "surplus of its type": 0,
             "surplus yes or no": 0,
         },
         "mean_confidence": (3 * 0.625 + 1) / 4,
         "distinct_questions": 3,
+        "distinct_kept": 2 / 3,
         "kept_by_type": {"multiple_choice": 1 / 3, "numerical": 0, "short_text": 2 / 3},
     }
 
 
 def test_an_account_of_nothing_has_no_figures() -> None:
-    nothing = {"candidates": 0, "kept": 0, "dropped": dict.fromkeys(DROP_REASONS, 0)}
+    nothing = {"candidates": 0, "kept": 0, "dropped": dict.fromkeys(DROP_REASONS, 0), "distinct_kept": None}
     assert account([]) == {**nothing, "mean_confidence": None, "distinct_questions": 0, "kept_by_type": {}}
 
 

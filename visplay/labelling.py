@@ -51,7 +51,7 @@ def silver_rows(
     trusted = None
     if trust.wanted(settings):
         trusted = trust.trust_of(read_jsonl(audited / AUDIT) if audited else [], settings)
-    return silver.label(candidates, ballots, settings, *names, second, trusted), cost
+    return silver.judge(candidates, ballots, settings, *names, second, trusted), cost
 
 
 def _votes(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visplay import images
+from visplay import images, sifting
 from visplay.engine.grpo import CHECKPOINT
 from visplay.engine.sampling import Sampler
 from visplay.engine.servers import open_sampler
@@ -93,11 +93,15 @@ def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str,
         candidates = [_candidate(row) for row in read_jsonl(asked / "questions.jsonl")]
         seed, names = _seed(recipe, k, "label"), (asker, voter)
         with _sampler(run, recipe, voter, folder) as sampler:
-            rows, cost = silver_rows(sampler, candidates, pool.by_id, recipe, seed, names, audited)
+            judged, cost = silver_rows(sampler, candidates, pool.by_id, recipe, seed, names, audited)
+            sifted = sifting.sift(judged, sampler, pool.by_id, recipe, _seed(recipe, k, "blind"), folder)
+        rows = silver.settle(sifted, recipe.labels, sifting.memory(earlier))
         write_jsonl(folder / "silver.jsonl", rows)
-        summarise(folder, silver.account(rows) | cost)
+        summarise(folder, silver.account(rows) | cost | sifting.blindness(rows, folder))
 
+    earlier = sifting.label_stages(run.directory, k) if recipe.labels.repeat_share < 1 else []
     inputs = {"asked": digest(asked), "reasoner": _identity(run, voter)}
+    inputs |= {f"kept in {stage.parent.name}": digest(stage) for stage in earlier}
     return run.stage(k, "label", work, inputs | ({"audit": digest(audited)} if audited else {}))
 
 
@@ -139,7 +143,8 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
             gain = paired_difference(row["correct"], json.loads(base.read_text())["correct"])
             row |= {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
         if labelled:
-            row |= _judge_silver(read_silver(labelled), recipe, pool)
+            rows = read_silver(labelled)
+            row |= _judge_silver(rows, recipe, pool) | sifting.blindness(rows, labelled)
         (folder / "score.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
         shown = ("greedy", "one_sample", "majority", "silver_accuracy")
         summarise(folder, {name: row[name] for name in shown if row.get(name) is not None})

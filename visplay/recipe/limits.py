@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mmstar", "realworldqa", "visnumbench"), PROTOCOLS),
     **dict.fromkeys(("hallusionbench", "local"), ("strict",)),  # the former's official rule reads verdicts
 }
+BLIND_VIEWS = ("no_image", "grey_image")  # ways of not seeing
 BENCHMARK_TOKENS = 16  # pool.max_tokens at least
 
 # Both ends are allowed; None is no upper limit.
@@ -35,6 +36,8 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "questioner.diversity_weight": (0, 10),
     "questioner.cluster_distance": (0, 2),
     "questioner.invalid_reward": (-10, 0),
+    "questioner.blind_weight": (0, 10),
+    "questioner.blind_votes": (1, None),
     "ask.images": (1, None),
     "ask.questions_per_image": (1, None),
     "labels.votes": (2, None),
@@ -44,6 +47,13 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "labels.trust_low": (0, 1),
     "labels.trust_prior": (0, None),
     "labels.weight_power": (0, 100),
+    "labels.blind_votes": (1, None),
+    "labels.blind_share": (0.01, 1),
+    "labels.repeat_share": (0, 1),
+    "labels.quota.yes_no": (0, 1),
+    "labels.quota.multiple_choice": (0, 1),
+    "labels.quota.numerical": (0, 1),
+    "labels.quota.short_text": (0, 1),
     "reasoner.steps": (1, None),
     "reasoner.questions_per_step": (1, None),
     "reasoner.max_new_tokens": (1, None),

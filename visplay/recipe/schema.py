@@ -66,6 +66,8 @@ class QuestionerSettings:
     cluster_distance: float = 0.5  # average-linkage threshold: cosine distance, or 1 - BLEU
     embedder: str = "offline"  # offline, or a sentence-transformers model id
     invalid_reward: float = 0.0  # reward of a question that does not parse (released code: -1)
+    blind_weight: float = 0.0  # charge for a question that is answered alike without its image; 0: not asked so
+    blind_votes: int = 4  # without the image, on each question, where blind_weight is above 0
 
 
 @dataclass
@@ -84,6 +86,16 @@ class BandSettings:
     multiple_choice: list[float] = field(default_factory=list)  # of lettered options
     numerical: list[float] = field(default_factory=list)
     short_text: list[float] = field(default_factory=list)
+
+
+@dataclass
+class QuotaSettings:
+    """The most that a type of question may be of the kept rows, as a share; 1 is no limit."""
+
+    yes_no: float = 1.0  # multiple choice without options
+    multiple_choice: float = 1.0  # with options
+    numerical: float = 1.0
+    short_text: float = 1.0
 
 
 @dataclass
@@ -106,6 +118,11 @@ class LabelSettings:
     trust_prior: float = 1.0  # votes added to each answer in the trust: few votes are no certainty
     trust_from: str = "votes"  # or the last audit, whose truth then steers training: by kinds, or words
     weight_power: float = 0.0  # advantages are multiplied by trust^power: doubtful rows teach less; 0: all teach alike
+    blind: list[str] = field(default_factory=list)  # also vote without sight: no_image, grey_image or both; []: never
+    blind_votes: int = 5  # for each of them, on each row that is kept so far
+    blind_share: float | None = 0.5  # of blind votes beyond chance for the silver answer: dropped; None: only measured
+    repeat_share: float = 1.0  # of all rows ever kept, for one question's text; 1: no limit
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
 
     @property
     def second_pass(self) -> bool:

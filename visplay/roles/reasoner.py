@@ -34,7 +34,7 @@ def render(question: Question, prompt: str | None = None) -> str:
 
 def complete(
     sampler: Sampler,
-    asked: Sequence[tuple[Picture, Question]],
+    asked: Sequence[tuple[Picture | None, Question]],
     recipe: Recipe,
     seed: int,
     *,
