@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_loop import ROOT, rows, scores, small
 
+from visplay import pool, stages
 from visplay.evolve import evolve
 from visplay.labels.silver import kept_texts
 from visplay.recipe import Recipe
-from visplay.records import silver_answer
-from visplay.runs import RunError
+from visplay.records import silver_answer, write_jsonl
+from visplay.roles.questioner import question
+from visplay.runs import Run, RunError
 from visplay.sifting import label_stages, memory
 
 WAYS = ("no_image", "grey_image")
@@ -48,7 +52,7 @@ def test_rows_that_passed_every_other_test_are_voted_on_in_each_way_of_not_seein
         assert passed and all(len(line["votes"]) == 3 and 0 <= line["agreement"] <= 1 for line in votes)
 
 
-def test_the_blind_share_is_told_before_and_after(sifted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_blind_share_is_told_before_and_after(sifted: Path) -> None:
     for row in scores(sifted)[1:]:
         label = sifted / f"iter_{row['iteration']:02d}" / "label"
         lines = rows(label / "blind.jsonl")
@@ -67,6 +71,34 @@ def test_with_no_share_for_repeats_every_kept_question_is_new(sifted: Path) -> N
     assert set(kept_texts(kept).values()) == {1}
     assert label_stages(sifted, before=2) == [sifted / "iter_01" / "label"]
     assert not label_stages(sifted, before=1)
+
+
+def test_a_question_that_an_earlier_iteration_kept_is_asked_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    used = small("pool.world_images=4", "labels.band_low=0", "labels.band_high=1", "labels.repeat_share=0.0")
+    texts = ["How many objects are there?", "How many red objects are there?", "How many 3s are there?"]
+    with Run.open(tmp_path, used) as run:
+        images = pool.load(run, used)
+        for k in (1, 2):  # the same texts about other images
+            made = [written(images.records[k].id, text) for text in texts]
+            asked = run.stage(k, "ask", partial(write, made), {})
+            stages.label(run, used, k, asked, "data/base", "data/base", images)
+    kept = {row["question"]["text"] for row in labelled(tmp_path, 1) if row["dropped"] is None}
+    again = {row["question"]["text"] for row in labelled(tmp_path, 2) if row["dropped"] == "asked before"}
+    assert kept and again and again <= kept
+    assert not [row for row in labelled(tmp_path, 2) if row["dropped"] is None and row["question"]["text"] in kept]
+
+
+def written(image_id: str, text: str) -> dict[str, Any]:
+    asked = question(image_id, "numerical", text)
+    assert asked is not None
+    return {"image_id": image_id, "completion": text, "question": dataclasses.asdict(asked)}
+
+
+def write(made: list[dict[str, Any]], folder: Path) -> None:
+    write_jsonl(folder / "questions.jsonl", made)
 
 
 def test_the_questioner_is_charged_and_its_samples_say_so(sifted: Path) -> None:
