@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import shutil
@@ -217,6 +218,31 @@ def test_rewards_that_could_not_be_computed_teach_nothing_and_are_counted_not_pr
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary == {"steps": 2, "completions": 12, "unscored_share": 1.0}
     assert "returned None" not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_a_row_without_weight_teaches_as_little_as_one_without_a_reward(base: Path, tmp_path: Path) -> None:
+    def unpaid(rows: Sequence[Row], texts: Sequence[str]) -> list[Score]:
+        paid = by_length(rows, texts)
+        return [Score(None) if row.source == 1 else score for row, score in zip(rows, paid, strict=True)]
+
+    weightless = [dataclasses.replace(row, weight=float(row.source != 1)) for row in ROWS]
+    settings = recipe(beta=0.0, num_generations=4)
+    train(base, tmp_path / "weightless", steps=1, rows=weightless, recipe=settings)
+    train(base, tmp_path / "unpaid", unpaid, steps=1, recipe=settings)
+    one, other = (weights(tmp_path / name / "checkpoint") for name in ("weightless", "unpaid"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_weight_scales_the_gradient_and_nothing_that_is_logged_of_rewards(base: Path, tmp_path: Path) -> None:
+    norms = []
+    for weight in (1.0, 0.5, 0.0):
+        folder = tmp_path / str(weight)
+        rows = [dataclasses.replace(row, weight=weight) for row in ROWS]
+        train(base, folder, steps=1, rows=rows, recipe=recipe(beta=0.0, num_generations=4))
+        (step,) = written(folder)
+        norms.append(step["grad_norm"])
+        assert step["reward"] == written(tmp_path / "1.0")[0]["reward"]
+    assert norms[0] > 0 and norms[1] == pytest.approx(norms[0] / 2) and norms[2] == 0
 
 
 def test_a_step_that_is_not_finite_stops_training_and_is_named(base: Path, tmp_path: Path) -> None:

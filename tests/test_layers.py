@@ -23,6 +23,8 @@ FLOORS = {
     "visplay.checks": LOOP,
     "visplay.stages": LOOP,
     "visplay.pool": LOOP,
+    "visplay.labelling": LOOP,
+    "visplay.sifting": LOOP,
     "visplay.measure": LOOP,
     "visplay.pretrain": LOOP,
     "visplay.study": LOOP,

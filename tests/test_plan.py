@@ -44,6 +44,20 @@ def test_each_asked_question_is_voted_on(small):
     assert stage(small, "label") == PlannedStage("label", 2, prompts=40, votes=280, tokens=28_000)
 
 
+def test_a_second_pass_may_vote_on_all_of_them_again(small):
+    small.labels.second_prompt = "short"
+    assert stage(small, "label") == PlannedStage("label", 2, prompts=40, votes=560, tokens=56_000)
+
+
+def test_blind_votes_are_counted_for_every_question(small):
+    small.labels.blind, small.labels.blind_votes = ["no_image", "grey_image"], 3
+    assert stage(small, "label").votes == 40 * (7 + 2 * 3)
+    assert stage(small, "questioner").votes == 160 * 7
+    small.questioner.blind_weight, small.questioner.blind_votes = 0.5, 2
+    assert stage(small, "questioner").votes == 160 * (7 + 2)
+    assert stage(small, "questioner").tokens == 160 * 10 + 160 * 9 * 100
+
+
 def test_a_reasoner_step_samples_a_group_per_question(small):
     assert stage(small, "reasoner", world_size=2) == PlannedStage(
         "reasoner", 2, prompts=18, samples=144, tokens=14_400, steps=3, batching=Batching(4, 6)

@@ -106,7 +106,20 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ("grpo.beta=.nan", "grpo.beta: nan is out of range; use at least 0"),
         ("questioner.diversity_weight=.inf", "questioner.diversity_weight: inf is out of range; use 0 to 10"),
         ("questioner.invalid_reward=0.5", "questioner.invalid_reward: 0.5 is out of range; use -10 to 0"),
-        ("questioner.difficulty=hard", "questioner.difficulty: hard is not known; use paper or released"),
+        ("labels.second_view=flipped", "labels.second_view: flipped is not known; use null or padded or shrunk"),
+        (
+            "labels.bands.yes_no=[0.9,0.6]",
+            "labels.bands.yes_no: [0.9, 0.6] is no band; use [low, high] with 0 <= low < high <= 1, or []",
+        ),
+        (
+            "labels.trust_from=words",
+            "labels.trust_from: nothing asks for trust; set labels.trust_low or labels.weight_power, or votes",
+        ),
+        (
+            "labels.bands.multiple_choice=[0.5]",
+            "labels.bands.multiple_choice: [0.5] is no band; use [low, high] with 0 <= low < high <= 1, or []",
+        ),
+        ("questioner.difficulty=hard", "questioner.difficulty: hard is not known; use paper or released or corrected"),
         ("sampling.servers=[http://a/v1]", "sampling.servers: only for sampling.engine=vllm; set that too"),
         ("sampling.gpus=[6,7]", "sampling.gpus: only for sampling.engine=vllm; set that too"),
         (
@@ -205,6 +218,34 @@ def test_without_relu_no_invalid_question_is_paid_more_than_a_valid_one(write):
         "questioner.invalid_reward: 0 is more than a valid question may get without relu, -0.5; use -0.5 or less"
     ]
     assert load_recipe(write(), ["questioner.relu=false", "questioner.invalid_reward=-1"]).questioner.relu is False
+
+
+def test_a_blind_charge_lowers_what_a_valid_question_may_get_without_relu(write):
+    charged = ["questioner.relu=false", "questioner.blind_weight=0.5", "questioner.diversity_weight=1"]
+    assert "without relu, -1.5; use -1.5 or less" in problems(write(), *charged, "questioner.invalid_reward=-1")[0]
+    assert load_recipe(write(), [*charged, "questioner.invalid_reward=-1.5"])
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("labels.blind=[dark]", "labels.blind: dark is no way of not seeing; use no_image or grey_image"),
+        ("labels.blind=[no_image,no_image]", "labels.blind: no_image, no_image names one twice"),
+        ("labels.blind_share=0", "labels.blind_share: 0.0 is out of range; use 0.01 to 1"),
+        ("labels.quota.yes_no=2", "labels.quota.yes_no: 2.0 is out of range; use 0 to 1"),
+        ("labels.quota.text=0.5", "labels.quota.text: unknown key"),
+    ],
+)
+def test_what_cannot_be_asked_blind_or_be_a_quota(write, override, problem):
+    assert problems(write(), override)[0].startswith(problem)
+
+
+def test_quotas_that_leave_room_for_nothing_are_refused(write):
+    quotas = [f"labels.quota.{kind}=0.2" for kind in ("yes_no", "multiple_choice", "numerical", "short_text")]
+    assert problems(write(), *quotas) == [
+        "labels.quota: the shares are 0.8 in all, so that nothing could be kept; raise them to 1 or more"
+    ]
+    assert load_recipe(write(), ["labels.quota={yes_no: 0.25}", "labels.blind_share=null"]).labels.quota.yes_no == 0.25
 
 
 VLLM = "sampling: {engine: vllm, command: vllm serve, gpus: [6, '4,5']}\n"

@@ -26,6 +26,12 @@ def test_silver_answers_come_back_with_question_and_ballot(tmp_path: Path) -> No
     assert [records.silver_answer(row) for row in read_back(tmp_path, KEPT, UNPARSED)] == [KEPT, UNPARSED]
 
 
+def test_trust_is_written_only_where_there_is_one(tmp_path: Path) -> None:
+    trusted = dataclasses.replace(KEPT, trust=0.8)
+    plain, other = read_back(tmp_path, KEPT, trusted)
+    assert "trust" not in plain and plain["completion"] is None and records.silver_answer(other) == trusted
+
+
 def test_questions_come_back_with_and_without_choices(tmp_path: Path) -> None:
     plain = Question("q2", "5e", "numerical", "How many?")
     assert [records.question(row) for row in read_back(tmp_path, QUESTION, plain)] == [QUESTION, plain]

@@ -73,6 +73,13 @@ def test_table_adds_the_candidates_up_by_falling_reason() -> None:
     assert account[3] == "iteration 1: 50 candidates = 20 kept + 25 too easy + 5 tie"
 
 
+def test_table_says_what_is_answered_without_sight_where_it_was_asked() -> None:
+    seen = dataclasses.replace(FIRST, blind_share=0.25, blind_share_kept=0.125)
+    shown = "iteration 1: blind votes give the silver answer 25.0 %, of the kept rows 12.5 %"
+    assert render([BASE, seen]).split("\n\n")[1].splitlines()[-1] == shown
+    assert "blind" not in render([BASE, FIRST])
+
+
 def test_table_shows_families_with_their_change() -> None:
     families = render([BASE, FIRST]).split("\n\n")[2].splitlines()
     assert families[0].split("  ")[-1] == "change"

@@ -1,6 +1,7 @@
 """What the roles are paid: each equation by hand, and every way a question earns nothing or is left out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -41,12 +42,28 @@ def test_released_difficulty_is_half_as_steep(confidence: float, expected: float
     assert difficulty(confidence, "released") == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    "confidence, options, expected", [(0.5, 2, 0), (0.75, 2, 1), (1, 2, 0), (0.625, 4, 1), (0.5, None, 1), (0.4, 2, 0)]
+)
+def test_corrected_difficulty_peaks_half_way_from_chance(
+    confidence: float, options: int | None, expected: float
+) -> None:
+    assert difficulty(confidence, "corrected", options) == pytest.approx(expected)
+
+
+def test_a_torn_yes_or_no_is_paid_nothing_by_corrected_difficulty() -> None:
+    yes_no = Question("q", "image", "multiple_choice", "is it?")
+    settings = QuestionerSettings(difficulty="corrected", diversity_weight=0)
+    assert pay(yes_no, ballot("yes", 0.5), settings=settings) == 0
+    assert pay(QUESTION, ballot("3", 0.5), settings=settings) == 1
+
+
 def test_difficulty_refuses_what_is_no_share_and_no_variant() -> None:
     with pytest.raises(ValueError, match=r"1\.5 is not in \[0, 1\]"):
         difficulty(1.5)
     with pytest.raises(ValueError, match="nan"):
         difficulty(float("nan"))
-    with pytest.raises(ValueError, match="'harder' is unknown; use paper or released"):
+    with pytest.raises(ValueError, match="'harder' is unknown; use paper, released or corrected"):
         difficulty(0.5, "harder")
 
 
@@ -84,6 +101,18 @@ def test_the_released_codes_reward_is_available_by_name() -> None:
 
 def test_the_diversity_weight_of_the_recipe_scales_the_penalty() -> None:
     assert pay(QUESTION, ballot("3", 0.5), settings=QuestionerSettings(diversity_weight=0.25)) == 0.75
+
+
+def test_a_question_is_charged_as_far_as_it_is_answered_alike_without_its_image() -> None:
+    def paid(blind: float | None, **settings: Any) -> float | None:
+        wanted = QuestionerSettings(diversity_weight=0, **settings)
+        return questioner_rewards([QUESTION], [ballot("3", 0.5)], [1], ["image"], wanted, 5, [blind])[0]
+
+    assert paid(0.5, blind_weight=0.5) == 0.75
+    assert paid(1.0, blind_weight=2) == 0
+    assert paid(1.0, blind_weight=2, relu=False) == -1
+    assert paid(None, blind_weight=0.5) is None
+    assert paid(None) == paid(1.0) == 1
 
 
 def test_votes_that_could_not_be_had_leave_the_question_out() -> None:

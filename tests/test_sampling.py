@@ -139,6 +139,17 @@ def test_text_alone_is_answered_as_the_model_does_whatever_was_seen_before(sampl
     assert [completion.text for (completion,) in written] == texts
 
 
+def test_without_a_picture_a_text_stands_as_it_is(sampler: Sampler) -> None:
+    spelt: Request = (None, "What is in <image 1>?")
+    assert "user\nWhat is in <image 1>?<|im_end|>" in sampler.processor.decode(
+        encode(sampler.processor, [spelt])["input_ids"][0]
+    )
+    plain: list[list[Request]] = [[(shown, "How many?")] for shown in (None, ())]
+    assert sampler.sample(plain[0], 1, 8, seed=0) == sampler.sample(plain[1], 1, 8, seed=0)
+    together = sampler.sample([REQUESTS[0], spelt], 1, 8, seed=0, greedy=True)
+    assert together[1] == sampler.sample([spelt], 1, 8, seed=0, greedy=True)[0]
+
+
 def test_the_picture_decides_what_is_written(sampler: Sampler) -> None:
     question = "What color is it?"
     first, second = sampler.sample([(picture(5), question), (picture(6), question)], 1, 12, seed=0, greedy=True)

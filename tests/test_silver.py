@@ -1,10 +1,13 @@
 import dataclasses
+from collections import Counter
+from typing import Any
 
 import pytest
 
-from visplay.labels.silver import DROP_REASONS, Candidate, account, label, needs_votes
+from visplay.labels.silver import DROP_REASONS, Candidate, account, judge, label, needs_second, needs_votes, settle
 from visplay.labels.voting import vote
-from visplay.recipe import LabelSettings
+from visplay.recipe import LabelSettings, QuotaSettings
+from visplay.recipe.schema import BandSettings
 from visplay.records import Ballot, Question, QuestionType, SilverAnswer
 
 SETTINGS = LabelSettings(votes=8, band_low=0.25, band_high=0.75, min_parsed=5)
@@ -110,6 +113,38 @@ def test_only_rows_that_would_be_kept_count_for_the_balance() -> None:
     assert [row.dropped for row in rows] == ["too easy", None, None]
 
 
+def settled(settings: LabelSettings, texts: str, before: str = "", said: str = "cat") -> list[str | None]:
+    """The verdicts on one fair row for each letter, its text; a letter in capitals asks for a number."""
+    candidates = [
+        candidate(f"What is {text}?", image_id=str(i), kind="numerical" if text.isupper() else "short_text")
+        for i, text in enumerate(texts)
+    ]
+    kept = Counter(("short_text", f"what is {text}") for text in before)
+    votes = [ballot(*[said] * 5, *["bird"] * 3)] * len(texts)
+    return [row.dropped for row in settle(judge(candidates, votes, settings, "Q1", "R0"), settings, kept)]
+
+
+def test_a_question_that_was_kept_too_often_is_asked_before() -> None:
+    settings = dataclasses.replace(SETTINGS, repeat_share=0.25)
+    assert settled(SETTINGS, "xxxy", before="xx") == [None] * 4
+    assert settled(settings, "xxyz") == [None, "asked before", None, None]
+    assert settled(settings, "xyz", before="x") == ["asked before" if text == "x" else None for text in "xyz"]
+    assert settled(settings, "xyz", before="abcdx") == [None] * 3  # 2 of 8
+
+
+def test_a_type_keeps_to_its_quota_and_those_asked_last_go() -> None:
+    settings = dataclasses.replace(SETTINGS, quota=QuotaSettings(short_text=0.5))
+    assert settled(settings, "xyzA") == [None, "surplus of its type", "surplus of its type", None]
+    assert settled(settings, "xyAB") == [None] * 4
+
+
+def test_rules_on_the_whole_all_hold_in_the_end() -> None:
+    settings = dataclasses.replace(SETTINGS, repeat_share=0.3, quota=QuotaSettings(short_text=0.5))
+    # A twice is 2 of 7, but 2 of 6 once w is surplus; with one A there are 5, of which x, y and z are too many
+    before, surplus = "asked before", "surplus of its type"
+    assert settled(settings, "xyzwAAB") == [None, None, surplus, surplus, None, before, None]
+
+
 def test_too_hard_is_a_majority_below_the_band() -> None:
     samples = ["a1", "a1", "b2", "c3", "d4", "e5", "f6", "g7", "h8"]  # 2 / 9 < 0.25
     assert verdict(*samples) == "too hard"
@@ -155,20 +190,26 @@ def test_the_account_adds_up() -> None:
             "duplicate question": 1,
             "too few votes": 0,
             "unanswerable": 0,
+            "second pass differs": 0,
             "tie": 0,
             "too hard": 0,
             "too easy": 1,
             "own answer differs": 0,
+            "little trust": 0,
+            "needs no image": 0,
+            "asked before": 0,
+            "surplus of its type": 0,
             "surplus yes or no": 0,
         },
         "mean_confidence": (3 * 0.625 + 1) / 4,
         "distinct_questions": 3,
+        "distinct_kept": 2 / 3,
         "kept_by_type": {"multiple_choice": 1 / 3, "numerical": 0, "short_text": 2 / 3},
     }
 
 
 def test_an_account_of_nothing_has_no_figures() -> None:
-    nothing = {"candidates": 0, "kept": 0, "dropped": dict.fromkeys(DROP_REASONS, 0)}
+    nothing = {"candidates": 0, "kept": 0, "dropped": dict.fromkeys(DROP_REASONS, 0), "distinct_kept": None}
     assert account([]) == {**nothing, "mean_confidence": None, "distinct_questions": 0, "kept_by_type": {}}
 
 
@@ -177,3 +218,76 @@ def test_a_row_with_an_unknown_verdict_is_refused() -> None:
     for wrong in ("boring", None):  # None: kept, but without a question
         with pytest.raises(ValueError, match="1 candidates, but 0 kept"):
             account([dataclasses.replace(row, dropped=wrong)])
+
+
+def second(first: list[str], again: list[str | None], **settings: Any) -> SilverAnswer:
+    """The row of a question that was voted on twice."""
+    asked = [candidate("What?")]
+    used = dataclasses.replace(SETTINGS, second_view="padded", **settings)
+    return label(asked, [ballot(*first)], used, "Q1", "R0", [ballot(*again)])[0]
+
+
+@pytest.mark.parametrize(
+    ("again", "reason"),
+    [
+        (["cat"] * 4 + ["dog"] * 2 + ["bird"] * 2, None),
+        (["A cat."] * 5 + ["dog"] * 3, None),
+        (["dog"] * 5 + ["cat"] * 3, "second pass differs"),
+        (["cat"] * 4 + ["dog"] * 4, "second pass differs"),  # a tie is no majority
+        (["cat"] * 4 + [None] * 4, "second pass differs"),  # nor are four votes
+        (["unanswerable"] * 7 + ["cat"], "unanswerable"),  # by the votes of both
+        (["cat"] * 8, "too easy"),  # 13 / 16
+    ],
+)
+def test_a_second_pass_must_have_the_same_majority(again: list[str | None], reason: str | None) -> None:
+    row = second(["cat"] * 5 + ["dog"] * 2 + ["bird"], again)
+    assert row.dropped == reason
+    assert row.ballot is not None and row.ballot.votes[:5] == ("cat",) * 5 and len(row.ballot.votes) == 16
+
+
+def test_confidence_is_over_the_votes_of_both_passes() -> None:
+    row = second(["cat"] * 5 + ["dog"] * 3, ["cat"] * 6 + ["dog"] * 2)
+    assert row.ballot is not None and (row.ballot.confidence, row.ballot.parsed) == (11 / 16, 16)
+
+
+def test_only_what_the_first_pass_would_keep_needs_a_second() -> None:
+    settings = dataclasses.replace(SETTINGS, balance_yes_no=True)
+    candidates = [candidate("Is it?"), candidate("Is it"), candidate("Who?"), candidate("What?"), unparsed("hm")]
+    kept, easy, tied = ballot(*["yes"] * 5, *["no"] * 3), ballot(*["a1"] * 8), ballot(*["a1"] * 4, *["b2"] * 4)
+    ballots = [kept, None, easy, tied, None]
+    assert needs_second(candidates, ballots, settings) == [
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]  # a surplus may yet be none
+
+
+def test_rows_without_a_second_ballot_are_judged_by_their_first() -> None:
+    easy, kept = ballot(*["cat"] * 8), ballot(*["cat"] * 5, *["dog"] * 3)
+    rows = label([candidate("What?"), candidate("Who?")], [easy, kept], SETTINGS, "Q1", "R0", [None, kept])
+    assert [row.dropped for row in rows] == ["too easy", None]
+
+
+def test_bands_are_by_kind_and_over_what_chance_leaves() -> None:
+    asked = candidate("Is it?", kind="multiple_choice")
+    votes = vote(["yes"] * 5 + ["no"] * 3, asked[2])  # 0.625, 0.25 beyond chance
+    for settings, reason in (
+        (SETTINGS, None),
+        (dataclasses.replace(SETTINGS, bands=BandSettings(yes_no=[0.65, 1.0])), "too hard"),
+        (dataclasses.replace(SETTINGS, bands=BandSettings(numerical=[0.65, 1.0])), None),
+        (dataclasses.replace(SETTINGS, chance_corrected=True), None),  # the edge is inside
+        (dataclasses.replace(SETTINGS, chance_corrected=True, band_low=0.3), "too hard"),
+    ):
+        assert label([asked], [votes], settings, "Q1", "R0")[0].dropped == reason
+
+
+def test_a_row_of_little_trust_is_dropped_last_and_keeps_its_trust() -> None:
+    settings = dataclasses.replace(SETTINGS, trust_low=0.6)
+    easy, kept = ballot(*["cat"] * 8), ballot(*["cat"] * 5, *["dog"] * 3)
+    candidates = [candidate("What?"), candidate("Who?"), unparsed("hm")]
+    for trust, reason in ((0.5, "little trust"), (0.6, None)):
+        rows = label(candidates, [easy, kept, None], settings, "Q1", "R0", trust=lambda question, ballot, t=trust: t)
+        assert [row.dropped for row in rows] == ["too easy", reason, "unparsed question"]
+        assert [row.trust for row in rows] == [trust, trust, None]

@@ -80,10 +80,11 @@ class RealServer(VllmServer):
 
 
 def understood(body: dict[str, Any]) -> tuple[Request, str]:
-    """The picture and the text of a request, and how its answer begins."""
-    (picture, _), begun = body["messages"][0]["content"], body["messages"][1:]
-    encoded = picture["image_url"]["url"].removeprefix("data:image/png;base64,")
-    return (Image.open(BytesIO(b64decode(encoded))), said(body)), begun[0]["content"] if begun else ""
+    """The picture, if any, and the text of a request, and how its answer begins."""
+    (*pictures, _), begun = body["messages"][0]["content"], body["messages"][1:]
+    encoded = [one["image_url"]["url"].removeprefix("data:image/png;base64,") for one in pictures]
+    picture = Image.open(BytesIO(b64decode(encoded[0]))) if encoded else None
+    return (picture, said(body)), begun[0]["content"] if begun else ""
 
 
 def prompt_ids(processor: ProcessorMixin, body: dict[str, Any]) -> list[int]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 QuestionType = Literal["multiple_choice", "numerical", "short_text"]
 QUESTION_TYPES: tuple[QuestionType, ...] = ("multiple_choice", "numerical", "short_text")
 UNANSWERABLE = "unanswerable"  # the answer that says: this cannot be answered from the image
+
+ABSENT_WHEN_NONE = {"absent": "when None"}  # of a field: it is written only where it has a value
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class SilverAnswer:
 
     `dropped` is None for a row that is kept for training, else the reason. `question` is None only where the
     Questioner's completion did not parse; `completion` then holds what it wrote. `questioner` and `reasoner` name the
-    checkpoints that asked and voted.
+    checkpoints that asked and voted. `ballot` holds the votes of both passes where there were two. `trust` is the
+    probability that the silver answer is true, where the recipe asks for it.
     """
 
     image_id: str
@@ -81,6 +84,7 @@ class SilverAnswer:
     questioner: str
     reasoner: str
     completion: str | None = None
+    trust: float | None = field(default=None, metadata=ABSENT_WHEN_NONE)
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
@@ -89,10 +93,15 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     # A file name that is not UTF-8 holds lone surrogates; this writes them as \udcXX, which is JSON's own escape.
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         for row in rows:
-            value = dataclasses.asdict(row) if dataclasses.is_dataclass(row) and not isinstance(row, type) else row
+            value = _plain(row) if dataclasses.is_dataclass(row) and not isinstance(row, type) else row
             file.write(json.dumps(value, ensure_ascii=False, sort_keys=True) + "\n")
             count += 1
     return count
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    absent = [part.name for part in dataclasses.fields(row) if "absent" in part.metadata]
+    return {name: v for name, v in dataclasses.asdict(row).items() if v is not None or name not in absent}
 
 
 def writable(text: str) -> str:

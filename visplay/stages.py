@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visplay import images
+from visplay import images, sifting
 from visplay.engine.grpo import CHECKPOINT
 from visplay.engine.sampling import Sampler
 from visplay.engine.servers import open_sampler
 from visplay.evaluation.checkpoints import evaluate
 from visplay.evaluation.predict import QUESTION, Asking, LocalModel
 from visplay.evaluation.statistics import paired_difference
+from visplay.labelling import earlier_audit, silver_rows
 from visplay.labels import silver
 from visplay.measure import measure
 from visplay.pool import WORLD, LoadedPool
@@ -86,19 +87,22 @@ def ask(run: Run, recipe: Recipe, k: int, asker: str, pool: LoadedPool) -> Path:
 
 def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str, pool: LoadedPool) -> Path:
     """The Reasoner's votes on the candidates, and the verdict on each."""
+    audited = earlier_audit(run.directory, recipe, k)
 
     def work(folder: Path) -> None:
         candidates = [_candidate(row) for row in read_jsonl(asked / "questions.jsonl")]
-        needed = silver.needs_votes(candidates)
-        votable = [(pool.by_id[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
+        seed, names = _seed(recipe, k, "label"), (asker, voter)
         with _sampler(run, recipe, voter, folder) as sampler:
-            ballots = iter(reasoner.vote(sampler, votable, recipe, _seed(recipe, k, "label"), "votes"))
-        voted = [next(ballots) if need else None for need in needed]
-        rows = silver.label(candidates, voted, recipe.labels, asker, voter)
+            judged, cost = silver_rows(sampler, candidates, pool.by_id, recipe, seed, names, audited)
+            sifted = sifting.sift(judged, sampler, pool.by_id, recipe, _seed(recipe, k, "blind"), folder)
+        rows = silver.settle(sifted, recipe.labels, sifting.memory(earlier))
         write_jsonl(folder / "silver.jsonl", rows)
-        summarise(folder, silver.account(rows))
+        summarise(folder, silver.account(rows) | cost | sifting.blindness(rows, folder))
 
-    return run.stage(k, "label", work, {"asked": digest(asked), "reasoner": _identity(run, voter)})
+    earlier = sifting.label_stages(run.directory, k) if recipe.labels.repeat_share < 1 else []
+    inputs = {"asked": digest(asked), "reasoner": _identity(run, voter)}
+    inputs |= {f"kept in {stage.parent.name}": digest(stage) for stage in earlier}
+    return run.stage(k, "label", work, inputs | ({"audit": digest(audited)} if audited else {}))
 
 
 def train_reasoner(
@@ -139,7 +143,8 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
             gain = paired_difference(row["correct"], json.loads(base.read_text())["correct"])
             row |= {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
         if labelled:
-            row |= _judge_silver(read_silver(labelled), recipe, pool)
+            rows = read_silver(labelled)
+            row |= _judge_silver(rows, recipe, pool) | sifting.blindness(rows, labelled)
         (folder / "score.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
         shown = ("greedy", "one_sample", "majority", "silver_accuracy")
         summarise(folder, {name: row[name] for name in shown if row.get(name) is not None})

@@ -52,11 +52,15 @@ class NonFiniteError(VisplayError, ArithmeticError):
 
 @dataclass(frozen=True)
 class Row:
-    """One prompt to train on, shown with its image. `source` is whatever the reward needs to know about it."""
+    """One prompt to train on, shown with its image. `source` is whatever the reward needs to know about it.
+
+    `weight` multiplies the advantages of its completions: 0 teaches nothing, 1 as much as it is worth.
+    """
 
     prompt: str
     image: ImageRecord
     source: Any = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)

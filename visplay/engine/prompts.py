@@ -16,8 +16,9 @@ from visplay.images import PoolImage
 
 # An image, or one of the pool that is opened when its turn comes and then let go.
 Picture: TypeAlias = Image.Image | PoolImage
-# The user's text with one picture before it, or with any number of pictures that are placed by `interleaved`.
-Request: TypeAlias = tuple[Picture | Sequence[Picture], str]
+# The user's text with one picture before it, or with any number of pictures that are placed by `interleaved`. With None
+# for a picture the text stands as it is: a question that a model wrote may hold "<image 1>".
+Request: TypeAlias = tuple[Picture | Sequence[Picture] | None, str]
 
 _T = TypeVar("_T")
 _MARK = re.compile(r"<image (\d+)>")
@@ -43,6 +44,8 @@ def interleaved(pictures: Sequence[_T], text: str) -> list[_T | str]:
 def parts(request: Request) -> list[Picture | str]:
     """The request in the order in which the model meets it."""
     shown, text = request
+    if shown is None:
+        return [text]
     return [shown, text] if isinstance(shown, Picture) else interleaved(shown, text)
 
 

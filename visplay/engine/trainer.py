@@ -149,7 +149,9 @@ class Trainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._read = self._turn
         # TRL shuffles what it gets in return, so that each completion keeps its row.
-        return super()._generate_and_score_completions(inputs) | {"row": torch.tensor(self._turn)}
+        scored = super()._generate_and_score_completions(inputs) | {"row": torch.tensor(self._turn)}
+        weights = scored["advantages"].new_tensor([self._rows[row].weight for row in self._turn])
+        return scored | {"advantages": scored["advantages"] * weights}
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         self._read = inputs["row"].tolist()

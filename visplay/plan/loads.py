@@ -6,6 +6,7 @@ are reckoned from its characters, as no tokenizer is at hand.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from visplay.plan.memory import Writing
@@ -46,7 +47,7 @@ def load_of(recipe: Recipe, stage: PlannedStage, processes: int = 1) -> Load | N
         "questioner": lambda: _questioner(recipe, stage, processes),
         "reasoner": lambda: _reasoner(recipe, stage, processes),
         "ask": lambda: Load(stage, (_sampled(stage.prompts, _asking(recipe, recipe.ask.questions_per_image)),)),
-        "label": lambda: Load(stage, (_sampled(stage.prompts, _answering(recipe, recipe.labels.votes)),)),
+        "label": lambda: Load(stage, tuple(_labelled(recipe, stage))),
         "score": lambda: Load(stage, _scored(recipe)),
         "benchmarks": lambda: Load(stage, (_sampled(stage.prompts, _benchmark(recipe)),)),
     }.get(stage.name)
@@ -56,14 +57,24 @@ def load_of(recipe: Recipe, stage: PlannedStage, processes: int = 1) -> Load | N
 def _questioner(recipe: Recipe, stage: PlannedStage, processes: int) -> Load:
     rollout = _asking(recipe, recipe.grpo["num_generations"])
     votes = _sampled(stage.samples, _answering(recipe, recipe.labels.votes))
+    blind = [_sampled(stage.samples, _answering(recipe, recipe.questioner.blind_votes))]
+    unseen = blind if recipe.questioner.blind_weight else []
     part = _part(recipe, stage, rollout, recipe.questioner.images_per_step, processes)
-    return Load(stage, (_sampled(stage.prompts, rollout, frozen=False), votes), part)
+    return Load(stage, (_sampled(stage.prompts, rollout, frozen=False), votes, *unseen), part)
 
 
 def _reasoner(recipe: Recipe, stage: PlannedStage, processes: int) -> Load:
     rollout = _answering(recipe, recipe.grpo["num_generations"])
     part = _part(recipe, stage, rollout, recipe.reasoner.questions_per_step, processes)
     return Load(stage, (_sampled(stage.prompts, rollout, frozen=False),), part)
+
+
+def _labelled(recipe: Recipe, stage: PlannedStage) -> Iterator[Sampled]:
+    """Blind votes are reckoned with an image each, and on every question; most often there are fewer."""
+    for _ in range(2 if recipe.labels.second_pass else 1):
+        yield _sampled(stage.prompts, _answering(recipe, recipe.labels.votes))
+    for _ in recipe.labels.blind:
+        yield _sampled(stage.prompts, _answering(recipe, recipe.labels.blind_votes))
 
 
 def _scored(recipe: Recipe) -> tuple[Sampled, ...]:

@@ -1,7 +1,8 @@
 """What a recipe will cost, before anything is loaded: prompts, samples, tokens and optimizer steps of each stage.
 
-By arithmetic: every sample as long as allowed, every question parsed, every vote cast. Left out is what only the run
-can tell: the score's second greedy pass, over the answers given without reasoning, at most `evaluation.questions`.
+By arithmetic: every sample as long as allowed, every question parsed, every vote cast, all of them again in a second
+pass. Left out is what only the run can tell: the score's second greedy pass, over the answers given without reasoning,
+at most `evaluation.questions`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _questioner(recipe: Recipe, world_size: int) -> PlannedStage:
     role, group = recipe.questioner, recipe.grpo["num_generations"]
     prompts = questioner_images(recipe)
     samples = prompts * group
-    votes = samples * recipe.labels.votes
+    votes = samples * (recipe.labels.votes + (role.blind_votes if role.blind_weight else 0))
     tokens = samples * role.max_new_tokens + votes * recipe.reasoner.max_new_tokens
     cut = batching(recipe, role.images_per_step, world_size)
     return PlannedStage("questioner", recipe.iterations, prompts, samples, votes, tokens, role.steps, cut)
@@ -64,7 +65,8 @@ def _ask(recipe: Recipe) -> PlannedStage:
 
 def _label(recipe: Recipe) -> PlannedStage:
     prompts = recipe.ask.images * recipe.ask.questions_per_image
-    votes = prompts * recipe.labels.votes
+    passes = 2 if recipe.labels.second_pass else 1
+    votes = prompts * (passes * recipe.labels.votes + len(recipe.labels.blind) * recipe.labels.blind_votes)
     return PlannedStage("label", recipe.iterations, prompts, votes=votes, tokens=votes * recipe.reasoner.max_new_tokens)
 
 

@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mmstar", "realworldqa", "visnumbench"), PROTOCOLS),
     **dict.fromkeys(("hallusionbench", "local"), ("strict",)),  # the former's official rule reads verdicts
 }
+BLIND_VIEWS = ("no_image", "grey_image")  # ways of not seeing
 BENCHMARK_TOKENS = 16  # pool.max_tokens at least
 
 # Both ends are allowed; None is no upper limit.
@@ -35,12 +36,24 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "questioner.diversity_weight": (0, 10),
     "questioner.cluster_distance": (0, 2),
     "questioner.invalid_reward": (-10, 0),
+    "questioner.blind_weight": (0, 10),
+    "questioner.blind_votes": (1, None),
     "ask.images": (1, None),
     "ask.questions_per_image": (1, None),
     "labels.votes": (2, None),
     "labels.band_low": (0, 1),
     "labels.band_high": (0, 1),
     "labels.min_parsed": (1, None),
+    "labels.trust_low": (0, 1),
+    "labels.trust_prior": (0, None),
+    "labels.weight_power": (0, 100),
+    "labels.blind_votes": (1, None),
+    "labels.blind_share": (0.01, 1),
+    "labels.repeat_share": (0, 1),
+    "labels.quota.yes_no": (0, 1),
+    "labels.quota.multiple_choice": (0, 1),
+    "labels.quota.numerical": (0, 1),
+    "labels.quota.short_text": (0, 1),
     "reasoner.steps": (1, None),
     "reasoner.questions_per_step": (1, None),
     "reasoner.max_new_tokens": (1, None),
@@ -66,10 +79,13 @@ RANGES: dict[str, tuple[float, float | None]] = {
 
 NAMES: dict[str, tuple[str | None, ...]] = {
     "sampling.engine": ("transformers", "vllm"),
-    "questioner.difficulty": ("paper", "released"),
+    "questioner.difficulty": ("paper", "released", "corrected"),
     "questioner.diversity": ("embedding", "bleu"),
     "questioner.diversity_scope": ("image", "batch"),
     "labels.confidence_over": ("all", "parsed"),
+    "labels.trust_from": ("votes", "kinds", "words"),
+    "labels.second_view": (None, "padded", "shrunk"),
+    "labels.second_prompt": (None, "short"),
     "evaluation.world": (None, *WORLDS),
     "evaluation.split": ("heldout", "validation"),
     "evaluation.protocol": PROTOCOLS,

@@ -66,7 +66,7 @@ def _assign(config: DictConfig, key: str, value: Any) -> list[str]:
     known = dict(_annotations())
     section = [other for other in known if other.startswith(f"{key}.")]
     if section and value is None:  # as if it were not there
-        OmegaConf.update(config, key, OmegaConf.structured(Recipe)[key])
+        OmegaConf.update(config, key, OmegaConf.select(OmegaConf.structured(Recipe), key))
         return []
     if section or key == "grpo":
         return [f"{key}: {value!r} is not a mapping; write {key}.NAME or indent its keys"]

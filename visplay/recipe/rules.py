@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from visplay.recipe import batches, grpo_keys
-from visplay.recipe.limits import BENCHMARK_TOKENS, BENCHMARKS, NAMES, ORDERED, PROTOCOLS, RANGES, WORLDS
+from visplay.recipe.limits import BENCHMARK_TOKENS, BENCHMARKS, BLIND_VIEWS, NAMES, ORDERED, PROTOCOLS, RANGES, WORLDS
 
 Values = Mapping[str, Any]
 
@@ -24,12 +24,16 @@ def problems(values: Values, world_size: int) -> list[str]:
         _ranges,
         _names,
         _order,
+        _bands,
+        _trust,
         _pool,
         _lora,
         _engine,
         _prompt,
         _distance,
         _invalid,
+        _blind,
+        _quota,
         _benchmarks,
         _deepspeed,
     )
@@ -66,6 +70,24 @@ def _order(values: Values) -> list[str]:
         relation = "at most" if may_be_equal else "below"
         found.append(f"{small}: {low} is not {relation} {large}: {high}; lower the first or raise the second")
     return found
+
+
+def _bands(values: Values) -> list[str]:
+    found = []
+    for key, band in values.items():
+        if not key.startswith("labels.bands.") or band == []:
+            continue
+        low, high = band if len(band) == 2 else (1, 0)
+        if not 0 <= low < high <= 1:
+            found.append(f"{key}: {band} is no band; use [low, high] with 0 <= low < high <= 1, or []")
+    return found
+
+
+def _trust(values: Values) -> list[str]:
+    used = values.get("labels.trust_low") or values.get("labels.weight_power")
+    if values.get("labels.trust_from") not in ("kinds", "words") or used:
+        return []
+    return ["labels.trust_from: nothing asks for trust; set labels.trust_low or labels.weight_power, or votes"]
 
 
 def _pool(values: Values) -> list[str]:
@@ -126,12 +148,30 @@ def _distance(values: Values) -> list[str]:
 
 def _invalid(values: Values) -> list[str]:
     weight, invalid = values.get("questioner.diversity_weight"), values.get("questioner.invalid_reward")
-    if values.get("questioner.relu", True) or weight is None or invalid is None or invalid <= -weight:
+    if values.get("questioner.relu", True) or weight is None or invalid is None:
+        return []
+    least = -weight - (values.get("questioner.blind_weight") or 0)
+    if invalid <= least:
         return []
     return [
-        f"questioner.invalid_reward: {invalid:g} is more than a valid question may get without relu, {-weight:g}; use "
-        f"{-weight:g} or less"
+        f"questioner.invalid_reward: {invalid:g} is more than a valid question may get without relu, {least:g}; use "
+        f"{least:g} or less"
     ]
+
+
+def _blind(values: Values) -> list[str]:
+    named = values.get("labels.blind") or []
+    known = " or ".join(BLIND_VIEWS)
+    found = [f"labels.blind: {name} is no way of not seeing; use {known}" for name in named if name not in BLIND_VIEWS]
+    return found or ([f"labels.blind: {', '.join(named)} names one twice"] if len(set(named)) < len(named) else [])
+
+
+def _quota(values: Values) -> list[str]:
+    quota = {key: share for key, share in values.items() if key.startswith("labels.quota.")}
+    total = sum(quota.values())
+    if not quota or total >= 1 - 1e-9:
+        return []
+    return [f"labels.quota: the shares are {total:g} in all, so that nothing could be kept; raise them to 1 or more"]
 
 
 def _benchmarks(values: Values) -> list[str]:

@@ -58,7 +58,7 @@ class QuestionerSettings:
     steps: int = 20  # optimizer steps per iteration
     images_per_step: int = 512
     max_new_tokens: int = 1024
-    difficulty: str = "paper"  # paper: 1 - |2c - 1|; released: min(c, 1 - c)
+    difficulty: str = "paper"  # paper: 1 - |2c - 1|; released: min(c, 1 - c); corrected: paper's, c beyond chance
     diversity: str = "embedding"  # embedding clusters, or bleu (the paper's)
     diversity_scope: str = "image"  # image: within one image's group; batch: the whole step's questions
     diversity_weight: float = 1.0  # lambda
@@ -66,6 +66,8 @@ class QuestionerSettings:
     cluster_distance: float = 0.5  # average-linkage threshold: cosine distance, or 1 - BLEU
     embedder: str = "offline"  # offline, or a sentence-transformers model id
     invalid_reward: float = 0.0  # reward of a question that does not parse (released code: -1)
+    blind_weight: float = 0.0  # charge for a question that is answered alike without its image; 0: not asked so
+    blind_votes: int = 4  # without the image, on each question, where blind_weight is above 0
 
 
 @dataclass
@@ -74,6 +76,26 @@ class AskSettings:
 
     images: int = 8000  # fresh images per iteration
     questions_per_image: int = 1
+
+
+@dataclass
+class BandSettings:
+    """The kept confidences of each kind of question, [low, high]; []: labels.band_low and labels.band_high."""
+
+    yes_no: list[float] = field(default_factory=list)  # of two answers the majority has half by chance
+    multiple_choice: list[float] = field(default_factory=list)  # of lettered options
+    numerical: list[float] = field(default_factory=list)
+    short_text: list[float] = field(default_factory=list)
+
+
+@dataclass
+class QuotaSettings:
+    """The most that a type of question may be of the kept rows, as a share; 1 is no limit."""
+
+    yes_no: float = 1.0  # multiple choice without options
+    multiple_choice: float = 1.0  # with options
+    numerical: float = 1.0
+    short_text: float = 1.0
 
 
 @dataclass
@@ -88,6 +110,24 @@ class LabelSettings:
     own_answer_agrees: bool = False  # true: keep a question only where the majority is the Questioner's own answer
     balance_yes_no: bool = False  # true: as many "yes" as "no" are kept; a surplus teaches a habit, not sight
     min_parsed: int = 5  # fewer parsed votes than this: dropped, whatever their agreement
+    bands: BandSettings = field(default_factory=BandSettings)
+    chance_corrected: bool = False  # true: bands are over (c - 1/k) / (1 - 1/k), k options: a guess has none
+    second_view: str | None = None  # padded or shrunk: what is kept is voted on again, so seen, and must agree
+    second_prompt: str | None = None  # short: again, without thinking; with second_view both at once
+    trust_low: float = 0.0  # least trust that is kept, trust being the probability that the silver answer is true
+    trust_prior: float = 1.0  # votes added to each answer in the trust: few votes are no certainty
+    trust_from: str = "votes"  # or the last audit, whose truth then steers training: by kinds, or words
+    weight_power: float = 0.0  # advantages are multiplied by trust^power: doubtful rows teach less; 0: all teach alike
+    blind: list[str] = field(default_factory=list)  # also vote without sight: no_image, grey_image or both; []: never
+    blind_votes: int = 5  # for each of them, on each row that is kept so far
+    blind_share: float | None = 0.5  # of blind votes beyond chance for the silver answer: dropped; None: only measured
+    repeat_share: float = 1.0  # of all rows ever kept, for one question's text; 1: no limit
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
+
+    @property
+    def second_pass(self) -> bool:
+        """Whether what is kept is voted on again."""
+        return self.second_view is not None or self.second_prompt is not None
 
 
 @dataclass

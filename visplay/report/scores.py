@@ -44,8 +44,11 @@ class ScoreRow:
     questions that this checkpoint was trained on: `silver_accuracy` is the share of the *kept* silver answers that are
     true; `well_posed_accuracy` leaves out questions that have no true answer (`ill_posed_share`) or that the world
     cannot read (`outside_grammar_share`). `mean_confidence` and `distinct_questions` are over all candidates;
-    `dropped` counts by reason. `unparsed` counts greedy answers on held-out questions; `short_cut_share` is the share
-    of them given without any reasoning, and `greedy_reasoned` the accuracy when that is forbidden.
+    `dropped` counts by reason. `distinct_kept` is the number of different questions among the kept rows, as a share of
+    them. `blind_share` is how often the silver answer is given without having seen the image, before rows that need
+    none are dropped, `blind_share_kept` the same of the kept rows. `unparsed` counts greedy answers on held-out
+    questions; `short_cut_share` is the share of them given without any reasoning, and `greedy_reasoned` the accuracy
+    when that is forbidden.
     Raises ValueError when a candidate is unaccounted for.
     """
 
@@ -70,6 +73,9 @@ class ScoreRow:
     well_posed_accuracy: float | None = None
     ill_posed_share: float | None = None
     outside_grammar_share: float | None = None
+    distinct_kept: float | None = None
+    blind_share: float | None = None
+    blind_share_kept: float | None = None
     benchmarks: Mapping[str, BenchmarkScore] = field(default_factory=dict)  # by name; those that the recipe asks for
 
     def __post_init__(self) -> None:

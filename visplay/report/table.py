@@ -68,7 +68,8 @@ def _labels(rows: Sequence[ScoreRow]) -> str:
         ]
         for row in asked
     ]
-    return "\n".join([grid(header, body), *map(_accounting, asked)]) if asked else ""
+    sight = [_sight(row) for row in asked if row.blind_share is not None]
+    return "\n".join([grid(header, body), *map(_accounting, asked), *sight]) if asked else ""
 
 
 def _accounting(row: ScoreRow) -> str:
@@ -76,6 +77,11 @@ def _accounting(row: ScoreRow) -> str:
     dropped = sorted((row.dropped or {}).items(), key=lambda item: (-item[1], item[0]))
     reasons = "".join(f" + {count} {reason}" for reason, count in dropped if count)
     return f"{row.name}: {row.candidates} candidates = {row.kept} kept{reasons}"
+
+
+def _sight(row: ScoreRow) -> str:
+    before, after = _percent(row.blind_share), _percent(row.blind_share_kept)
+    return f"{row.name}: blind votes give the silver answer {before} %, of the kept rows {after} %"
 
 
 def _families(rows: Sequence[ScoreRow]) -> str:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from visplay.engine import embedding, grpo
 from visplay.engine.sampling import Sampler
 from visplay.images import PoolImage
+from visplay.labels.blind import agreement, beyond_chance
 from visplay.labels.silver import Candidate
+from visplay.labels.trust import options
 from visplay.recipe import Recipe
 from visplay.records import QUESTION_TYPES, Ballot, Question
-from visplay.roles import reasoner
+from visplay.roles import blind, reasoner
 from visplay.roles.clusters import cluster_sizes, scoped_groups
 from visplay.roles.rewards import difficulty, questioner_rewards
 
@@ -91,8 +93,10 @@ def train(
 
     def reward(rows: Sequence[grpo.Row], completions: Sequence[str]) -> list[grpo.Score]:
         asked = [parse(text, row.image.id) for row, text in zip(rows, completions, strict=True)]
-        ballots = _votes(against, [opened[row.image.id] for row in rows], asked, recipe)
-        return scores(asked, ballots, [row.image.id for row in rows], recipe, embed)
+        pictures = [opened[row.image.id] for row in rows]
+        ballots = _votes(against, pictures, asked, recipe)
+        unseen = _blind(against, pictures, asked, ballots, recipe) if recipe.questioner.blind_weight else None
+        return scores(asked, ballots, [row.image.id for row in rows], recipe, embed, unseen)
 
     grpo.train(
         start,
@@ -116,26 +120,28 @@ def scores(
     image_ids: Sequence[str],
     recipe: Recipe,
     embed: embedding.Embedder,
+    unseen: Sequence[float | None] | None = None,
 ) -> list[grpo.Score]:
-    """The reward of each completion of a step, and the terms it is made of."""
+    """The reward of each completion of a step, and the terms it is made of; `unseen` is `blind` there."""
     settings = recipe.questioner
     groups = scoped_groups(image_ids, settings.diversity_scope)
     texts = [question.text if question else None for question in asked]
     sizes = cluster_sizes(texts, groups, method=settings.diversity, distance=settings.cluster_distance, embed=embed)
-    rewards = questioner_rewards(asked, ballots, sizes, groups, settings, recipe.labels.min_parsed)
+    rewards = questioner_rewards(asked, ballots, sizes, groups, settings, recipe.labels.min_parsed, unseen)
     return [
         grpo.Score(
             reward,
             {
                 "valid": float(question is not None),
                 "confidence": ballot.confidence if ballot else None,
-                "difficulty": difficulty(ballot.confidence, settings.difficulty)
-                if ballot and ballot.confidence is not None
+                "difficulty": difficulty(ballot.confidence, settings.difficulty, options(question))
+                if question and ballot and ballot.confidence is not None
                 else None,
                 "cluster_size": float(size) if question else None,
+                **({} if unseen is None else {"blind": unseen[i]}),
             },
         )
-        for reward, question, ballot, size in zip(rewards, asked, ballots, sizes, strict=True)
+        for i, (reward, question, ballot, size) in enumerate(zip(rewards, asked, ballots, sizes, strict=True))
     ]
 
 
@@ -147,6 +153,37 @@ def _votes(
     What is drawn depends on the questions alone, so a resumed step sees the same votes.
     """
     votable = {q.id: (picture, q) for picture, q in zip(pictures, asked, strict=True) if q is not None}
-    seed = int.from_bytes(hashlib.sha256("".join(votable).encode()).digest()[:4]) + recipe.seed
-    ballots = dict(zip(votable, reasoner.vote(against, list(votable.values()), recipe, seed), strict=True))
+    ballots = dict(
+        zip(votable, reasoner.vote(against, list(votable.values()), recipe, _seed(votable, recipe)), strict=True)
+    )
     return [ballots[question.id] if question else None for question in asked]
+
+
+def _blind(
+    against: Sampler,
+    pictures: Sequence[PoolImage],
+    asked: Sequence[Question | None],
+    ballots: Sequence[Ballot | None],
+    recipe: Recipe,
+) -> list[float | None]:
+    """How far the majority answer of each question is given without its image, beyond chance.
+
+    None where there is no majority answer, or no blind vote came.
+    """
+    answered = {
+        q.id: (picture, q, ballot.answer)
+        for picture, q, ballot in zip(pictures, asked, ballots, strict=True)
+        if q is not None and ballot is not None and ballot.answer is not None
+    }
+    shown = [(picture, q) for picture, q, _ in answered.values()]
+    seed, n = _seed(answered, recipe) + 1, recipe.questioner.blind_votes
+    ballots_unseen = blind.vote(against, shown, recipe, seed, blind.NO_IMAGE, n)
+    found = {
+        q.id: None if (share := agreement(votes, answer, q)) is None else beyond_chance(share, q)
+        for (_, q, answer), votes in zip(answered.values(), ballots_unseen, strict=True)
+    }
+    return [found.get(question.id) if question else None for question in asked]
+
+
+def _seed(ids: Iterable[str], recipe: Recipe) -> int:
+    return int.from_bytes(hashlib.sha256("".join(ids).encode()).digest()[:4]) + recipe.seed

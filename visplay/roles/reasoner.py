@@ -14,6 +14,7 @@ from visplay.engine.prompts import Picture
 from visplay.engine.sampling import Sampler
 from visplay.images import PoolImage
 from visplay.labels.answers import boxed, compare
+from visplay.labels.trust import weight
 from visplay.labels.voting import vote as count
 from visplay.recipe import Recipe, rollouts
 from visplay.records import Ballot, Question, SilverAnswer
@@ -23,6 +24,7 @@ PROMPT = """{question}
 
 Think step by step between <think> and </think>, then give the final answer in \\boxed{}: the letter of an option, \
 yes or no, a number, or a few words. If the question cannot be answered from the image, answer \\boxed{unanswerable}."""
+NO_THOUGHT = "<think></think>"
 
 
 def render(question: Question, prompt: str | None = None) -> str:
@@ -32,23 +34,27 @@ def render(question: Question, prompt: str | None = None) -> str:
 
 def complete(
     sampler: Sampler,
-    asked: Sequence[tuple[Picture, Question]],
+    asked: Sequence[tuple[Picture | None, Question]],
     recipe: Recipe,
     seed: int,
     *,
     n: int = 1,
     greedy: bool = False,
     must_reason: bool = False,
+    begin: str = "",
     progress: str | None = None,
 ) -> list[list[str]]:
-    """n completions for each question. `must_reason` forbids answering before anything was thought; only to measure."""
+    """n completions for each question, each begun with `begin`.
+
+    `must_reason` forbids answering before anything was thought; only to measure.
+    """
     drawn = sampler.sample(
         [(picture, render(question, recipe.reasoner.prompt)) for picture, question in asked],
         n,
         recipe.reasoner.max_new_tokens,
         seed,
         greedy=greedy,
-        begin="<think>" if must_reason else "",
+        begin="<think>" if must_reason else begin,
         not_next="</think>" if must_reason else "",
         progress=progress,
     )
@@ -67,9 +73,14 @@ def vote(
     recipe: Recipe,
     seed: int,
     progress: str | None = None,
+    short: bool = False,
 ) -> list[Ballot]:
-    """The recipe's number of votes on each question; the same for the Questioner's reward and for silver answers."""
-    drawn = complete(sampler, asked, recipe, seed, n=recipe.labels.votes, progress=progress)
+    """The recipe's number of votes on each question; the same for the Questioner's reward and for silver answers.
+
+    `short` leaves no room to think.
+    """
+    begin = NO_THOUGHT if short else ""
+    drawn = complete(sampler, asked, recipe, seed, n=recipe.labels.votes, begin=begin, progress=progress)
     return [
         count([boxed(text) for text in completions], question, recipe.labels.confidence_over)
         for completions, (_, question) in zip(drawn, asked, strict=True)
@@ -118,7 +129,8 @@ def scores(rows: Sequence[SilverAnswer], completions: Sequence[str], recipe: Rec
 
 def _prompted(picture: PoolImage, row: SilverAnswer, recipe: Recipe) -> grpo.Row:
     assert row.question is not None  # a kept row has one
-    return grpo.Row(render(row.question, recipe.reasoner.prompt), picture.record, row)
+    prompt = render(row.question, recipe.reasoner.prompt)
+    return grpo.Row(prompt, picture.record, row, weight(row.trust, recipe.labels.weight_power))
 
 
 def _passes(size: int, count: int, seed: int) -> list[int]:

@@ -1,0 +1,74 @@
+"""The label stage with a model at hand: votes, a second pass over what they would keep, and trust.
+
+What is kept and why stands in `visplay.labels.silver`; here the votes are drawn that it judges by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from visplay.engine.sampling import Sampler
+from visplay.images import PoolImage
+from visplay.labels import silver, trust
+from visplay.recipe import Recipe
+from visplay.records import Ballot, SilverAnswer, read_jsonl
+from visplay.roles import reasoner
+from visplay.runs import read_manifest
+from visplay.views import SecondView
+
+AUDIT = "audit.jsonl"  # in the result of the stage `audit`: rows as `trust.trust_of` takes them
+
+
+def earlier_audit(directory: Path, recipe: Recipe, k: int) -> Path | None:
+    """The audit of the iteration before k in a run; None where there is none, or nothing asks for it."""
+    folder = directory / f"iter_{k - 1:02d}" / "audit"
+    asked = recipe.labels.trust_from != "votes" and trust.wanted(recipe.labels)
+    return folder if asked and read_manifest(folder) is not None and (folder / AUDIT).exists() else None
+
+
+def silver_rows(
+    sampler: Sampler,
+    candidates: Sequence[silver.Candidate],
+    pictures: Mapping[str, PoolImage],
+    recipe: Recipe,
+    seed: int,
+    names: tuple[str, str],
+    audited: Path | None,
+) -> tuple[list[SilverAnswer], dict[str, int]]:
+    """The verdict on each candidate, and what a second pass has cost, as figures for the summary.
+
+    `names` are those of the checkpoints that asked and vote; `audited` is what `earlier_audit` found.
+    """
+    settings = recipe.labels
+    ballots = _votes(sampler, candidates, silver.needs_votes(candidates), pictures, recipe, seed)
+    second, cost = None, {}
+    if settings.second_pass:
+        again = silver.needs_second(candidates, ballots, settings)
+        second = _votes(sampler, candidates, again, pictures, recipe, seed + 1, is_second=True)
+        cost = {"first_votes": settings.votes * sum(b is not None for b in ballots)}
+        cost |= {"second_votes": settings.votes * sum(again)}
+    trusted = None
+    if trust.wanted(settings):
+        trusted = trust.trust_of(read_jsonl(audited / AUDIT) if audited else [], settings)
+    return silver.judge(candidates, ballots, settings, *names, second, trusted), cost
+
+
+def _votes(
+    sampler: Sampler,
+    candidates: Sequence[silver.Candidate],
+    needed: Sequence[bool],
+    pictures: Mapping[str, PoolImage],
+    recipe: Recipe,
+    seed: int,
+    is_second: bool = False,
+) -> list[Ballot | None]:
+    """A ballot for each candidate that needs one."""
+    view = recipe.labels.second_view if is_second else None
+    short = is_second and recipe.labels.second_prompt == "short"
+    asked = [(pictures[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
+    if view:
+        asked = [(SecondView(picture.record, picture.settings, view), q) for picture, q in asked]
+    progress = "second votes" if is_second else "votes"
+    ballots = iter(reasoner.vote(sampler, asked, recipe, seed, progress, short))
+    return [next(ballots) if need else None for need in needed]
