@@ -134,6 +134,7 @@ def scores(
                 else None,
                 "cluster_size": float(size) if question else None,
             },
+            said=question.text if question else None,
         )
         for reward, question, ballot, size in zip(rewards, asked, ballots, sizes, strict=True)
     ]
