@@ -64,7 +64,7 @@ def test_a_training_is_told_by_its_first_and_its_last_quarter() -> None:
 
 
 def test_steps_that_an_older_version_wrote_have_no_figure_where_they_lack_one() -> None:
-    found = training_health([{"step": 1, "completions": 0, "reward": None, "terms": {"agrees": None}}])
+    found = training_health([{"step": 1, "reward": None, "terms": {"agrees": None}}])
     assert found is not None
     assert [found.reward, found.tokens_p95_last, found.grad_norm_max, found.agrees_first] == [None] * 4
 

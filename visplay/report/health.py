@@ -150,7 +150,7 @@ def training_health(steps: Steps) -> TrainingHealth | None:
     parsed = [_term(last, name) for name in ("valid", "boxed")]  # the Questioner has the one, the Reasoner the other
     return TrainingHealth(
         steps=len(steps),
-        completions=sum(step["completions"] for step in steps),
+        completions=sum(step.get("completions") or 0 for step in steps),
         reward=_over(steps, "reward"),
         group_spread=_over(steps, "group_spread"),
         zero_variance=_over(steps, "zero_std_share"),
