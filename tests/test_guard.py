@@ -188,11 +188,26 @@ def test_the_loop_ends_when_it_has_gone_back_often_enough(small: Small) -> None:
     assert found == [1, 1, None]
 
 
-def test_votes_speak_against_the_reasoner_that_cast_them(small: Small) -> None:
+ALWAYS_RED = [candidate(i, ["red"] * 7 + ["green"] * 3) for i in range(100)]
+YES_WHEREVER_IT_MAY = [candidate(i, ["yes" if i < 40 else str(i)] * 7 + ["no"] * 3) for i in range(100)]
+
+
+@pytest.mark.parametrize("rows", [ALWAYS_RED, YES_WHEREVER_IT_MAY])
+def test_votes_speak_against_the_reasoner_that_cast_them(small: Small, rows: list[Any]) -> None:
     small.iteration()
     small.iteration()  # its Reasoner votes in iteration 3
-    small.iteration([candidate(i, ["yes"] * 7 + ["no"] * 3) for i in range(100)])
+    small.iteration(rows)
+    assert len(small.alarms()) == 1
     assert small.verdict(action="rollback").goes_on_from == 1
+
+
+def test_after_a_rollback_votes_speak_against_the_iteration_that_was_gone_back_to(small: Small) -> None:
+    for plant in ({}, {}, {"kl": 2.0}):
+        small.iteration(**plant)
+    assert small.verdict(action="rollback").goes_on_from == 2
+    small.iteration(ALWAYS_RED)
+    assert small.verdict(action="rollback").goes_on_from == 1
+    assert small.verdict(action="warn").best == 2  # then iteration 4 went on from 3
 
 
 def test_the_base_is_the_best_where_every_iteration_is_blamed(small: Small) -> None:
