@@ -183,16 +183,11 @@ class Trainer(GRPOTrainer):
         }
 
     def _score(
-        self,
-        completions: list[list[dict[str, str]]],
-        completion_ids: list[list[int]],
-        row: list[int],
-        trainer_state: TrainerState,
-        **_: Any,
+        self, completions: list[list[dict[str, str]]], row: list[int], trainer_state: TrainerState, **given: Any
     ) -> list[float | None]:
         """TRL's reward function. A process sees its own completions, and a group may span two: gather, then score."""
         texts = gather_object([completion[0]["content"] for completion in completions])
-        lengths = gather_object([len(ids) for ids in completion_ids])
+        lengths = gather_object([len(ids) for ids in given["completion_ids"]])
         rows = [self._rows[index] for index in gather_object(row)]
         # A grader may run out of time in one process only.
         (scores,) = broadcast_object_list([self._reward(rows, texts)])
