@@ -61,6 +61,10 @@ def written(folder: Path, name: str = "steps.jsonl") -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / name).read_text().splitlines()]
 
 
+def made(folder: Path, *names: str) -> list[Path]:
+    return [folder / name / "checkpoint" for name in names]
+
+
 class Killed(BaseException):
     """Stands for a signal."""
 
@@ -243,6 +247,37 @@ def test_a_weight_scales_the_gradient_and_nothing_that_is_logged_of_rewards(base
         norms.append(step["grad_norm"])
         assert step["reward"] == written(tmp_path / "1.0")[0]["reward"]
     assert norms[0] > 0 and norms[1] == pytest.approx(norms[0] / 2) and norms[2] == 0
+
+
+def test_a_group_without_rewards_weighs_as_much_as_one_of_equal_rewards(base: Path, tmp_path: Path) -> None:
+    def paid(first_group: float | None) -> Any:
+        def reward(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+            filtered = [Score(first_group, filtered=first_group is None)] * 2
+            return [*filtered, *(Score(float(place)) for place in range(len(completions) - 2))]
+
+        return reward
+
+    for name, first_group in (("none", None), ("equal", 0.5)):
+        train(base, tmp_path / name, paid(first_group), steps=2, recipe=recipe(beta=0.0))
+    none, equal, start = (weights(folder) for folder in (*made(tmp_path, "none", "equal"), base))
+    assert all(torch.equal(none[name], equal[name]) for name in none)
+    assert not all(torch.equal(none[name], start[name]) for name in none)
+    rows = written(tmp_path / "none")
+    assert [(row["unscored_share"], row["filtered_share"]) for row in rows] == [(0.0, 1 / 3)] * 2
+    assert json.loads((tmp_path / "none" / "summary.json").read_text())["filtered_share"] == pytest.approx(1 / 3)
+    assert all(row["group_spread"] == 0.5 and row["loss"] is not None for row in rows)
+
+
+def test_a_step_counts_lengths_and_how_alike_the_completions_are(base: Path, tmp_path: Path) -> None:
+    said = iter(["a", "a", "b", None, "a", "c"])
+
+    def reward(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+        return [Score(1.0, said=next(said)) for _ in completions]
+
+    train(base, tmp_path, reward, steps=1)
+    (row,) = written(tmp_path)
+    assert (row["distinct_share"], row["commonest_share"], row["group_spread"]) == (0.6, 0.6, 0.0)
+    assert row["completion_tokens"] <= row["completion_tokens_p95"] <= 6
 
 
 def test_a_step_that_is_not_finite_stops_training_and_is_named(base: Path, tmp_path: Path) -> None:

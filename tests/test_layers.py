@@ -29,6 +29,8 @@ FLOORS = {
     "visplay.pretrain": LOOP,
     "visplay.study": LOOP,
     "visplay.doctor": LOOP,
+    "visplay.guard": LOOP,
+    "visplay.watch": LOOP,
     "tools": TOOLS,
 }
 BLIND_TO_TRUTH = ("visplay.roles", "visplay.labels", "visplay.engine")

@@ -72,6 +72,7 @@ def test_a_folder_of_the_same_pixels_teaches_the_same_and_leaves_unmeasured_what
     assert differing(tmp_path / "run", loop.directory, iterations=[1]) == []
     known = {"iteration", "checkpoint", "candidates", "kept", "dropped", "mean_confidence", "distinct_questions"}
     known |= {"distinct_kept"}
+    known.add("health")
     base, row = scores(tmp_path / "run")
     assert {name for name, value in base.items() if value not in (None, {})} == {"iteration", "checkpoint"}
     assert {name for name, value in row.items() if value not in (None, {})} == known

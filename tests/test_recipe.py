@@ -8,6 +8,7 @@ import pytest
 from visplay.evaluation.benchmarks import BENCHMARKS
 from visplay.recipe import (
     Batching,
+    GuardSettings,
     Recipe,
     RecipeError,
     batching,
@@ -135,6 +136,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
         ),
         ("evaluation.benchmarks=mmmu", "evaluation.benchmarks: 'mmmu' is not of type list[str]"),
         ("evaluation.protocol=judge", "evaluation.protocol: judge is not known; use strict or official"),
+        ("guard.action=halt", "guard.action: halt is not known; use null or warn or stop or rollback"),
+        ("guard.max_one_sided=0.4", "guard.max_one_sided: 0.4 is out of range; use 0.5 to 1"),
         ("evaluation.prompt=own", "evaluation.prompt: own is not known; use benchmark or reasoner"),
         ("pool.source=world:sea", "pool.source: world:sea is not known; use world:scenes"),
         ("grpo.max_steps=5", "grpo.max_steps: not set through grpo; set questioner.steps and reasoner.steps"),
@@ -162,6 +165,13 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(write, override, meant)
 )
 def test_a_wrong_value_is_named_with_the_way_out(write, override, problem):
     assert problems(write(), override) == [problem]
+
+
+def test_a_guard_without_any_rule_is_refused(write):
+    limits_off = [f"guard.{field.name}=null" for field in dataclasses.fields(GuardSettings) if "_" in field.name]
+    found = problems(write(), "guard.action=stop", *limits_off)
+    assert found == ["guard.action: stop has no rule to go by; leave one of guard.min_* or max_* on"]
+    assert load_recipe(write(), limits_off).guard.action is None
 
 
 def test_a_benchmark_without_the_authors_rule_or_with_pictures_too_small_is_refused(write):

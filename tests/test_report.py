@@ -80,6 +80,31 @@ def test_table_says_what_is_answered_without_sight_where_it_was_asked() -> None:
     assert "blind" not in render([BASE, FIRST])
 
 
+def test_table_has_a_line_of_health_for_each_iteration_with_both_trainings() -> None:
+    figures = {"unscored": 0.0, "zero_variance": 0.25, "truncated_last": 0.1, "tokens_first": 20.4, "tokens_last": 31.0}
+    health = {
+        "set": {"valid": 0.95, "distinct": 0.4, "one_answer": 0.2, "vote_entropy": 0.291},
+        "reasoner": figures | {"kl_last": 0.034},
+    }
+    lines = render([BASE, dataclasses.replace(FIRST, health=health)]).split("\n\n")[2].splitlines()
+    assert cells(lines[2]) == ("iteration 1 95.0 40.0 20.0 0.29 - / 0.0 - / 25.0 - / 10.0 - to - / 20 to 31 - / 0.03")
+    assert lines[3].startswith("the last five: of the Questioner's")
+
+
+def test_table_has_every_alarm_then_what_it_led_to_and_which_checkpoint_to_take() -> None:
+    alarm = {"rule": "KL", "value": 2.0, "limit": 0.5, "text": "KL: 2 against a limit of 0.5; far"}
+    ended = {"alarms": [alarm], "decision": "the loop ends; the base is the best", "best": 0}
+    rows = [BASE, dataclasses.replace(FIRST, guard=ended)]
+    assert render(rows).split("\n\n")[2].splitlines() == [
+        "iteration 1, guard: KL: 2 against a limit of 0.5; far",
+        "iteration 1, guard: the loop ends; the base is the best",
+        "guard: take base",
+    ]
+    quiet = dataclasses.replace(FIRST, guard={"alarms": [], "decision": "the loop goes on", "best": 1})
+    assert "guard: take iteration 1" in render([BASE, quiet])
+    assert "guard" not in render([BASE, FIRST])
+
+
 def test_table_shows_families_with_their_change() -> None:
     families = render([BASE, FIRST]).split("\n\n")[2].splitlines()
     assert families[0].split("  ")[-1] == "change"

@@ -7,6 +7,7 @@
         reasoner    trained by GRPO on the kept rows
         score       held-out accuracy against the base, silver answers against the truth where it is known
         benchmarks  those that the recipe names, against the base
+        guard       its rules, if the recipe has a guard: go on, go back to the best iteration, or end
 
 Each line is a stage: committed once, found again after a crash. What the stages do is in roles/ and labels/.
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visplay import pool, stages
+from visplay import pool, stages, watch
 from visplay.checks import check
 from visplay.engine import models
 from visplay.engine.processes import connected
@@ -40,6 +41,7 @@ def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = Non
             _look_before(run, recipe)
         images = pool.load(run, recipe)
         questioner = reasoner = recipe.model
+        after = [(questioner, reasoner)]
         scored = stages.score(run, recipe, 0, reasoner, None, images)
         scores = [stages.benchmarks(run, recipe, 0, reasoner, scored)]
         for k in range(1, recipe.iterations + 1):
@@ -48,9 +50,15 @@ def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = Non
             silver = stages.label(run, recipe, k, asked, questioner, reasoner, images)
             reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, images, control)
             scored = stages.score(run, recipe, k, reasoner, silver, images)
-            scores.append(stages.benchmarks(run, recipe, k, reasoner, scored))
+            scored = stages.benchmarks(run, recipe, k, reasoner, scored)
+            verdict = watch.judge(run, recipe, k)
+            scores.append(watch.noted(run, scored, verdict))
             if processes.rank == 0:
                 publish(run, scores)
+            if verdict.goes_on_from is None:
+                break
+            after.append((questioner, reasoner))
+            questioner, reasoner = after[verdict.goes_on_from]
         if processes.rank == 0:
             show(scores)
 

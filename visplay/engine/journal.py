@@ -14,12 +14,14 @@ import json
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
+import numpy as np
 from accelerate import PartialState
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerState
@@ -65,10 +67,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Score:
-    """The reward of one completion, None when it could not be computed; `terms` are only logged."""
+    """The reward of one completion, None when it could not be computed, or is left out on purpose (`filtered`).
+
+    Only logged: `terms`, and what the completion `said`: its question or its answer, None where it has none.
+    """
 
     reward: float | None
     terms: Mapping[str, float | None] = field(default_factory=dict)
+    said: str | None = None
+    filtered: bool = False
 
 
 class Journal(TrainerCallback):
@@ -86,6 +93,7 @@ class Journal(TrainerCallback):
         self._samples = folder / "samples.jsonl"
         self._summary = folder / "summary.json"
         self._scores: list[Score] = []
+        self._lengths: list[int] = []
         done = _step(self.newest())
         if self._process.is_main_process:
             shutil.rmtree(self._checkpoints / UNFINISHED, ignore_errors=True)
@@ -117,13 +125,23 @@ class Journal(TrainerCallback):
         for name in ("reward", "unscored_share"):
             if known := [row[name] for row in rows if row[name] is not None]:
                 figures[name] = fmean(known)
+        if filtered := fmean(row.get("filtered_share") or 0.0 for row in rows):
+            figures["filtered_share"] = filtered
         self._summary.write_text(json.dumps(figures) + "\n", encoding="utf-8")
 
-    def scored(self, step: int, rows: Sequence[Row], completions: Sequence[str], scores: Sequence[Score]) -> None:
-        """Take note of what was written and earned for `step`, by all processes."""
+    def scored(
+        self,
+        step: int,
+        rows: Sequence[Row],
+        completions: Sequence[str],
+        lengths: Sequence[int],
+        scores: Sequence[Score],
+    ) -> None:
+        """Take note of what was written, in so many tokens, and earned for `step`, by all processes."""
         if not self._process.is_main_process:
             return
         self._scores += scores
+        self._lengths += lengths
         group = list(zip(rows, completions, scores, strict=True))[: self._group]
         _append(
             self._samples,
@@ -147,8 +165,8 @@ class Journal(TrainerCallback):
         self._refuse_non_finite(state.global_step, logs["loss"], logs["grad_norm"])
         row = {"step": state.global_step, **{ours: logs.get(theirs) for ours, theirs in _FIGURES.items()}}
         if self._process.is_main_process:
-            _append(self._rows, [row | _summary(self._scores)])
-        self._scores = []
+            _append(self._rows, [row | _summary(self._scores, self._lengths, self._group)])
+        self._scores, self._lengths = [], []
         self._bar.set_postfix(reward=row["reward"], refresh=False)
         self._bar.update()
 
@@ -176,15 +194,31 @@ def _step(checkpoint: Path | None) -> int:
     return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
 
 
-def _summary(scores: Sequence[Score]) -> dict[str, Any]:
-    """New completions, share of rewards that are None, mean and spread of each term over those that have it."""
+def _summary(scores: Sequence[Score], lengths: Sequence[int], group: int) -> dict[str, Any]:
+    """New completions, shares of them, mean and spread of each term over those that have it; None where none is new.
+
+    `group_spread` is the mean, over groups with two rewards or more, of their standard deviation. `distinct_share` and
+    `commonest_share` are about what the completions said, over those that said anything.
+    """
     names = sorted({name for score in scores for name in score.terms})
     values = {name: [v for score in scores if (v := score.terms.get(name)) is not None] for name in names}
+    said = Counter(score.said for score in scores if score.said is not None)
     return {
         "completions": len(scores),
-        "unscored_share": fmean(score.reward is None for score in scores) if scores else None,
+        "completion_tokens_p95": float(np.percentile(lengths, 95)) if lengths else None,
+        "unscored_share": fmean(s.reward is None and not s.filtered for s in scores) if scores else None,
+        "filtered_share": fmean(score.filtered for score in scores) if scores else None,
+        "group_spread": _group_spread([score.reward for score in scores], group),
+        "distinct_share": len(said) / said.total() if said else None,
+        "commonest_share": max(said.values()) / said.total() if said else None,
         "terms": {name: {"mean": fmean(each), "std": pstdev(each)} if each else None for name, each in values.items()},
     }
+
+
+def _group_spread(rewards: Sequence[float | None], group: int) -> float | None:
+    groups = [[r for r in rewards[i : i + group] if r is not None] for i in range(0, len(rewards), group)]
+    spreads = [pstdev(each) for each in groups if len(each) > 1]
+    return fmean(spreads) if spreads else None
 
 
 def _append(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

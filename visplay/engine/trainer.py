@@ -187,10 +187,11 @@ class Trainer(GRPOTrainer):
         }
 
     def _score(
-        self, completions: list[list[dict[str, str]]], row: list[int], trainer_state: TrainerState, **_: Any
+        self, completions: list[list[dict[str, str]]], row: list[int], trainer_state: TrainerState, **given: Any
     ) -> list[float | None]:
         """TRL's reward function. A process sees its own completions, and a group may span two: gather, then score."""
         texts = gather_object([completion[0]["content"] for completion in completions])
+        lengths = gather_object([len(ids) for ids in given["completion_ids"]])
         rows = [self._rows[index] for index in gather_object(row)]
         # A grader may run out of time in one process only.
         (scores,) = broadcast_object_list([self._reward(rows, texts)])
@@ -198,7 +199,7 @@ class Trainer(GRPOTrainer):
             raise ValueError(f"the reward gave {len(scores)} scores to {len(texts)} completions")
         if bad := [score for score in scores if score.reward is not None and not math.isfinite(score.reward)]:
             raise ValueError(f"a reward is {bad[0].reward}; one that could not be computed is None")
-        self._journal.scored(trainer_state.global_step + 1, rows, texts, scores)
+        self._journal.scored(trainer_state.global_step + 1, rows, texts, lengths, scores)
         mine = self.accelerator.process_index * len(row)
         return [score.reward for score in scores[mine : mine + len(row)]]
 

@@ -10,6 +10,7 @@ from visplay.recipe.loading import difference, load_recipe, to_yaml
 from visplay.recipe.schema import (
     AskSettings,
     EvaluationSettings,
+    GuardSettings,
     LabelSettings,
     LoraSettings,
     PoolSettings,
@@ -24,6 +25,7 @@ __all__ = [
     "AskSettings",
     "Batching",
     "EvaluationSettings",
+    "GuardSettings",
     "LabelSettings",
     "LoraSettings",
     "PoolSettings",

@@ -35,6 +35,7 @@ def problems(values: Values, world_size: int) -> list[str]:
         _blind,
         _quota,
         _benchmarks,
+        _guard,
         _deepspeed,
     )
     found = [problem for check in checks for problem in check(values)]
@@ -190,6 +191,14 @@ def _benchmarks(values: Values) -> list[str]:
     if named and isinstance(tokens, int) and tokens < BENCHMARK_TOKENS:
         found.append(f"pool.max_tokens: {tokens} is too small for benchmarks; use {BENCHMARK_TOKENS} or more")
     return found
+
+
+def _guard(values: Values) -> list[str]:
+    """A guard needs a rule to go by."""
+    limits = [value for key, value in values.items() if key.startswith(("guard.min_", "guard.max_"))]
+    if values.get("guard.action") is not None and limits and not any(limit is not None for limit in limits):
+        return [f"guard.action: {values['guard.action']} has no rule to go by; leave one of guard.min_* or max_* on"]
+    return []
 
 
 def _deepspeed(values: Values) -> list[str]:

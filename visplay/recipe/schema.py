@@ -139,6 +139,7 @@ class ReasonerSettings:
     questions_per_step: int = 512
     max_new_tokens: int = 2048
     format_weight: float = 0.1  # share of the reward paid for a box, whatever stands in it
+    group_filter: bool = False  # true: groups whose rewards are alike, or nearly all full, are left out
 
 
 @dataclass
@@ -159,6 +160,28 @@ class EvaluationSettings:
 
 
 @dataclass
+class GuardSettings:
+    """Rules over the figures of each iteration, and what an alarm leads to. A limit of None: its rule is off."""
+
+    action: str | None = None  # None: no guard; warn: say so; stop: end the loop; rollback: go on from the best
+    rollbacks: int = 2  # an alarm after so many ends the loop
+    min_valid: float | None = 0.5  # share of the candidates that hold a question
+    max_distinct_fall: float | None = 0.5  # how much of the first iteration's share of distinct questions may be lost
+    max_one_question: float | None = 0.3  # share of the most frequent question
+    max_one_answer: float | None = 0.6  # share of the most frequent answer, voted or written at the end of training
+    max_one_sided: float | None = 0.85  # share of the more frequent one of "yes" and "no"
+    max_unanswerable: float | None = 0.4  # share of the questions that are voted unanswerable
+    max_confidence: float | None = 0.85  # mean over the fresh questions: nothing is left to learn
+    max_label_gap: float | None = 0.3  # confidence of the kept rows less the first agreement with them in training
+    max_length_factor: float | None = 2.0  # completions so many times as long, or as short, as in the first step
+    max_truncated: float | None = 0.2  # share of the completions at the end of a training
+    max_kl: float | None = 0.5  # to the start of the stage, at its end; needs grpo.beta above 0
+    max_unscored: float | None = 0.2  # share of the completions whose reward could not be computed
+    max_audit_fall: float | None = 0.2  # under the best iteration's silver accuracy in the audit, where there is one
+    max_heldout_fall: float | None = 0.03  # under the best checkpoint's held-out accuracy; said, never acted on
+
+
+@dataclass
 class Recipe:
     """A whole run. `grpo` passes through to trl.GRPOConfig under TRL's own names, for both roles."""
 
@@ -174,6 +197,7 @@ class Recipe:
     labels: LabelSettings = field(default_factory=LabelSettings)
     reasoner: ReasonerSettings = field(default_factory=ReasonerSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    guard: GuardSettings = field(default_factory=GuardSettings)
     grpo: dict[str, Any] = field(
         default_factory=lambda: {
             "num_generations": 8,

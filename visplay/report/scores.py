@@ -49,6 +49,8 @@ class ScoreRow:
     none are dropped, `blind_share_kept` the same of the kept rows. `unparsed` counts greedy answers on held-out
     questions; `short_cut_share` is the share of them given without any reasoning, and `greedy_reasoned` the accuracy
     when that is forbidden.
+    `health` has the figures of `visplay.report.health` for the set, the questioner and the reasoner; `guard`, where the
+    recipe has one, its `alarms`, its `decision` and the `best` iteration so far.
     Raises ValueError when a candidate is unaccounted for.
     """
 
@@ -77,6 +79,8 @@ class ScoreRow:
     blind_share: float | None = None
     blind_share_kept: float | None = None
     benchmarks: Mapping[str, BenchmarkScore] = field(default_factory=dict)  # by name; those that the recipe asks for
+    health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    guard: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.candidates is None:

@@ -5,11 +5,12 @@ It only lays out figures; `ScoreRow` says what each one means.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from visplay.report.scores import BenchmarkScore, Interval, ScoreRow
 
 _ABSENT = "-"
+_ROLES = ("questioner", "reasoner")
 
 
 def render(rows: Sequence[ScoreRow]) -> str:
@@ -17,7 +18,7 @@ def render(rows: Sequence[ScoreRow]) -> str:
 
     Accuracies and shares are printed in percent. Parts without any figure are left out.
     """
-    parts = [_scores(rows), _labels(rows), _families(rows), _benchmarks(rows), _gain(rows)]
+    parts = [_scores(rows), _labels(rows), _health(rows), _guard(rows), _families(rows), _benchmarks(rows), _gain(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -84,6 +85,48 @@ def _sight(row: ScoreRow) -> str:
     return f"{row.name}: blind votes give the silver answer {before} %, of the kept rows {after} %"
 
 
+def _health(rows: Sequence[ScoreRow]) -> str:
+    """A line for each iteration: its questions and votes, and of its trainings how they ended."""
+    header = ["health", "valid, %", "distinct, %", "one answer, %", "vote entropy"]
+    header += ["unscored, %", "equal groups, %", "truncated, %", "tokens", "KL"]
+    body = [
+        [
+            row.name,
+            *(_percent(row.health["set"][name]) for name in ("valid", "distinct", "one_answer")),
+            _decimal(row.health["set"]["vote_entropy"]),
+            *(_pair(row, name, _percent) for name in ("unscored", "zero_variance", "truncated_last")),
+            _drift(row),
+            _pair(row, "kl_last", _decimal),
+        ]
+        for row in rows
+        if row.health.get("set")
+    ]
+    note = "the last five: of the Questioner's / of the Reasoner's training"
+    return f"{grid(header, body)}\n{note}" if body else ""
+
+
+def _pair(row: ScoreRow, name: str, show: Callable[[float | None], str]) -> str:
+    """A figure of both trainings."""
+    return " / ".join(show(row.health.get(role, {}).get(name)) for role in _ROLES)
+
+
+def _drift(row: ScoreRow) -> str:
+    """Mean length of completions in the first and the last steps of both trainings."""
+    ends = ("tokens_first", "tokens_last")
+    found = [[row.health.get(role, {}).get(end) for end in ends] for role in _ROLES]
+    return " / ".join(" to ".join(_ABSENT if each is None else f"{each:.0f}" for each in pair) for pair in found)
+
+
+def _guard(rows: Sequence[ScoreRow]) -> str:
+    """Every alarm and every decision, and which checkpoint the guard would take."""
+    judged = [row for row in rows if row.guard]
+    lines = [f"{row.name}, guard: {alarm['text']}" for row in judged for alarm in row.guard["alarms"]]
+    lines += [f"{row.name}, guard: {row.guard['decision']}" for row in judged if row.guard["alarms"]]
+    if judged:
+        lines.append(f"guard: take {rows[judged[-1].guard['best']].name}")
+    return "\n".join(lines)
+
+
 def _families(rows: Sequence[ScoreRow]) -> str:
     """Families as lines, checkpoints as columns, and what changed from the first to the last."""
     measured = [row for row in rows if row.by_family]
@@ -136,6 +179,10 @@ def _percent(share: float | None) -> str:
 
 def _points(change: float | None) -> str:
     return _ABSENT if change is None else f"{100 * change:+.1f}"
+
+
+def _decimal(figure: float | None) -> str:
+    return _ABSENT if figure is None else f"{figure:.2f}"
 
 
 def _range(interval: Interval | None, signed: bool = False) -> str:

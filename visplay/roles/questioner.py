@@ -140,6 +140,7 @@ def scores(
                 "cluster_size": float(size) if question else None,
                 **({} if unseen is None else {"blind": unseen[i]}),
             },
+            said=question.text if question else None,
         )
         for i, (reward, question, ballot, size) in enumerate(zip(rewards, asked, ballots, sizes, strict=True))
     ]

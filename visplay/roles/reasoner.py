@@ -13,12 +13,13 @@ from visplay.engine import grpo
 from visplay.engine.prompts import Picture
 from visplay.engine.sampling import Sampler
 from visplay.images import PoolImage
-from visplay.labels.answers import boxed, compare
+from visplay.labels.answers import boxed, canonical, compare
 from visplay.labels.trust import weight
 from visplay.labels.voting import vote as count
 from visplay.recipe import Recipe, rollouts
 from visplay.records import Ballot, Question, SilverAnswer
 from visplay.roles.rewards import reasoner_reward
+from visplay.roles.settled import without_settled
 
 PROMPT = """{question}
 
@@ -123,8 +124,10 @@ def scores(rows: Sequence[SilverAnswer], completions: Sequence[str], recipe: Rec
         said = boxed(completion)
         correct = compare(said, row.ballot.answer, row.question) if said is not None else False
         reward = reasoner_reward(correct, said is not None, recipe.reasoner.format_weight)
-        graded.append(grpo.Score(reward, {"agrees": _number(correct), "boxed": float(said is not None)}))
-    return graded
+        terms = {"agrees": _number(correct), "boxed": float(said is not None)}
+        answer = canonical(said, row.question) if said is not None else None
+        graded.append(grpo.Score(reward, terms, said=answer))
+    return without_settled(graded, recipe.grpo["num_generations"]) if recipe.reasoner.group_filter else graded
 
 
 def _prompted(picture: PoolImage, row: SilverAnswer, recipe: Recipe) -> grpo.Row:
