@@ -9,6 +9,7 @@ from visplay.recipe.layers import RecipeError
 from visplay.recipe.loading import difference, load_recipe, to_yaml
 from visplay.recipe.schema import (
     AskSettings,
+    AuditSettings,
     EvaluationSettings,
     LabelSettings,
     LoraSettings,
@@ -21,6 +22,7 @@ from visplay.recipe.schema import (
 
 __all__ = [
     "AskSettings",
+    "AuditSettings",
     "Batching",
     "EvaluationSettings",
     "LabelSettings",

@@ -30,6 +30,8 @@ def problems(values: Values, world_size: int) -> list[str]:
         _prompt,
         _distance,
         _invalid,
+        _audit,
+        _shares,
         _benchmarks,
         _deepspeed,
     )
@@ -131,6 +133,24 @@ def _invalid(values: Values) -> list[str]:
     return [
         f"questioner.invalid_reward: {invalid:g} is more than a valid question may get without relu, {-weight:g}; use "
         f"{-weight:g} or less"
+    ]
+
+
+def _audit(values: Values) -> list[str]:
+    images, data = values.get("audit.images"), values.get("audit.data")
+    if not images or data is None:
+        return []
+    return [f"audit.images: {images} and audit.data: {data} are two audits; leave out one of them"]
+
+
+def _shares(values: Values) -> list[str]:
+    """Rows of this iteration are what the others are mixed into."""
+    anchors, replayed = values.get("reasoner.anchor_share") or 0, values.get("reasoner.replay_share") or 0
+    if max(anchors, replayed) > 0.95 or anchors + replayed <= 0.95:
+        return []
+    return [
+        f"reasoner.anchor_share: {anchors:g} + reasoner.replay_share: {replayed:g} leave no room for silver rows; "
+        "use 0.95 or less together"
     ]
 
 
