@@ -4,6 +4,7 @@
         questioner  trained by GRPO against the frozen Reasoner, paid for hard and diverse questions
         ask         candidate questions on fresh images
         label       the Reasoner's votes -> silver answers -> kept, or dropped with a reason
+        audit       the same on images that training never sees, held against what is known about them
         reasoner    trained by GRPO on the kept rows
         score       held-out accuracy against the base, silver answers against the truth where it is known
         benchmarks  those that the recipe names, against the base
@@ -18,9 +19,10 @@ Deviations from the paper (arXiv 2511.15661):
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from visplay import pool, stages
+from visplay import auditing, pool, stages
 from visplay.checks import check
 from visplay.engine import models
 from visplay.engine.processes import connected
@@ -28,9 +30,10 @@ from visplay.evaluation import suite
 from visplay.recipe import Recipe
 from visplay.report import publish, show
 from visplay.runs import Run
+from visplay.staging import Control
 
 
-def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = None, turn: int | None = None) -> None:
+def evolve(recipe: Recipe, directory: Path, control: Control | None = None, turn: int | None = None) -> None:
     """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only.
 
     With a `turn`, counted from 1, the next stage alone is made, and StageMade raised (see `visplay.engine.launch`).
@@ -46,8 +49,9 @@ def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = Non
             questioner = stages.train_questioner(run, recipe, k, questioner, reasoner, images)
             asked = stages.ask(run, recipe, k, questioner, images)
             silver = stages.label(run, recipe, k, asked, questioner, reasoner, images)
+            audited = auditing.audit(run, recipe, k, questioner, reasoner)
             reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, images, control)
-            scored = stages.score(run, recipe, k, reasoner, silver, images)
+            scored = replace(stages.score(run, recipe, k, reasoner, silver, images), audit=audited)
             scores.append(stages.benchmarks(run, recipe, k, reasoner, scored))
             if processes.rank == 0:
                 publish(run, scores)
@@ -59,5 +63,5 @@ def _look_before(run: Run, recipe: Recipe) -> None:
     """Refuse what would fail later, and data that is not what the run began with."""
     check(recipe, run.directory)
     run.fingerprint("model", models.identity(recipe.model))
-    for name, digest in suite.fingerprints(recipe.evaluation).items():
+    for name, digest in (suite.fingerprints(recipe.evaluation) | auditing.fingerprints(recipe)).items():
         run.fingerprint(name, digest)

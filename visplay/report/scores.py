@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from visplay.evaluation.trust import TrustFigures
 from visplay.runs.results import write_whole
 
 Interval = tuple[float, float]
@@ -46,6 +47,8 @@ class ScoreRow:
     cannot read (`outside_grammar_share`). `mean_confidence` and `distinct_questions` are over all candidates;
     `dropped` counts by reason. `unparsed` counts greedy answers on held-out questions; `short_cut_share` is the share
     of them given without any reasoning, and `greedy_reasoned` the accuracy when that is forbidden.
+    `audit` is about images that training never sees. `anchor_share` and `replay_share` are of the rows that the
+    checkpoint was trained on; None where it was not trained, or on the answers of a control.
     Raises ValueError when a candidate is unaccounted for.
     """
 
@@ -71,6 +74,9 @@ class ScoreRow:
     ill_posed_share: float | None = None
     outside_grammar_share: float | None = None
     benchmarks: Mapping[str, BenchmarkScore] = field(default_factory=dict)  # by name; those that the recipe asks for
+    audit: TrustFigures | None = None
+    anchor_share: float | None = None
+    replay_share: float | None = None
 
     def __post_init__(self) -> None:
         if self.candidates is None:

@@ -1,10 +1,10 @@
 """The world of scenes: real handwritten digits among drawn shapes on a 3 x 3 grid, rendered to 84 x 84 pixels.
 
 A scene is a layout (what stands where) plus nuisance (jitter, background, texture, which handwriting). Everything is
-a pure function of (split, index). A split has a home, one of four, and homes share nothing: a layout belongs to the home
-that its own hash names, and the 1,797 handwritten digits that scikit-learn ships (UCI Optical Recognition of
-Handwritten Digits) are dealt out in turn. So what is measured, and what is trained on, meet neither in a layout nor in
-a digit. Splits of one home have pictures of their own by their seeds, as two draws from a home of some 10^10 layouts.
+a pure function of (split, index). A split has a home, one of four, and homes share nothing: a layout belongs to the
+home that its own hash names, and the 1,797 handwritten digits that scikit-learn ships (UCI Optical Recognition of
+Handwritten Digits) are dealt out in turn. So what is measured on and what is trained on share neither a layout nor a
+digit. Splits of one home differ by their seeds, as two draws from some 10^10 layouts.
 
 This module draws pictures and knows what is in them. It does not know questions (grammar.py) or labels (audit.py).
 """
