@@ -6,6 +6,7 @@ bootstrap that draws whole images, since questions about one image stand or fall
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -183,7 +184,7 @@ def _calibration(rows: Sequence[Audited]) -> tuple[Bin, ...]:
 
 def _bin(confidence: float) -> int:
     """Upper edges are inside, as shares of ten votes lie on edges; rounded, as 0.1 * 3 is above 0.3."""
-    return max(0, -int(-round(confidence * BINS, 6) // 1) - 1)
+    return max(1, math.ceil(round(confidence * BINS, 6))) - 1
 
 
 def _error(calibration: Sequence[Bin]) -> float | None:
