@@ -49,7 +49,7 @@ def load_of(recipe: Recipe, stage: PlannedStage, processes: int = 1) -> Load | N
         "label": lambda: Load(stage, (_sampled(stage.prompts, _answering(recipe, recipe.labels.votes)),)),
         "score": lambda: Load(stage, _scored(recipe)),
         "benchmarks": lambda: Load(stage, (_sampled(stage.prompts, _benchmark(recipe)),)),
-    }.get(stage.name)
+    }.get(stage.name.removeprefix("audit_"))
     return find() if find else None
 
 
