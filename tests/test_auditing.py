@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_loop import ROOT, rows, small
@@ -94,17 +96,20 @@ def test_your_own_questions_are_voted_on_and_held_against_your_answers(tmp_path:
 
 
 def test_own_questions_that_cannot_be_asked_are_refused_by_name(tmp_path: Path) -> None:
-    asked = {
-        "id": "cats",
-        "image": "cat.png",
-        "question": "Which?",
-        "answer": "a",
-        "choices": ["a", "b", "c", "d", "e"],
-    }
+    shutil.copy(ROOT / OWN / "000000.png", tmp_path / "cat.png")
+    asked = {"id": "cats", "image": "cat.png", "question": "Which?", "answer": "a", "choices": ["a", "b"]}
     path = tmp_path / "questions.jsonl"
-    path.write_text(json.dumps(asked))
+
+    def fingerprints(**changed: Any) -> dict[str, str]:
+        path.write_text(json.dumps(asked | changed))
+        return auditing.fingerprints(small(f"audit.data={path}"))
+
+    assert fingerprints().keys() == {"audit"}
+    assert fingerprints() != fingerprints(answer="b")
     with pytest.raises(RecipeError, match="audit.data: item cats cannot be put as a Questioner would"):
-        auditing.fingerprints(small(f"audit.data={path}"))
-    path.write_text(json.dumps(asked | {"choices": ["a", "b"]}))
-    assert auditing.fingerprints(small(f"audit.data={path}")).keys() == {"audit"}
+        fingerprints(choices=["a", "b", "c", "d", "e"])
+    with pytest.raises(RecipeError, match="audit.data: item cats has 2 pictures; a question of the audit has one"):
+        fingerprints(image=["cat.png", "cat.png"])
+    with pytest.raises(RecipeError, match="audit.data: .*dog.png' does not exist"):
+        fingerprints(image="dog.png")
     assert auditing.fingerprints(small()) == {}

@@ -19,7 +19,7 @@ from typing import Any
 
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmarks import named
-from visplay.evaluation.data import DataError, read_rows
+from visplay.evaluation.data import DataError
 from visplay.evaluation.items import Item, Kind, letter
 from visplay.evaluation.pictures import Illustrated, read_illustrated
 from visplay.evaluation.predictions import fingerprint
@@ -71,17 +71,19 @@ def audit(run: Run, recipe: Recipe, k: int, asker: str, voter: str) -> TrustFigu
 def fingerprints(recipe: Recipe) -> dict[str, str]:
     """What tells a user's audit set from another under the same name; nothing where there is none.
 
-    Raises RecipeError, naming the row, for questions that cannot be read or put to the Reasoner.
+    Raises RecipeError, naming the row, for questions or pictures that cannot be read or put to the Reasoner.
     """
     if recipe.audit.data is None:
         return {}
     try:
-        items = _LOCAL.items(read_rows(_LOCAL, recipe.audit.data))
-        for item in items:
-            _question(item, item.id)
+        own = read_illustrated(_LOCAL, recipe.pool, recipe.audit.data)
+        for one in own:
+            _question(one.item, one.item.id)
+            if len(one.cells) != 1:
+                raise DataError(f"item {one.item.id} has {len(one.cells)} pictures; a question of the audit has one")
     except VisplayError as error:
         raise RecipeError([f"audit.data: {error}"]) from error
-    return {"audit": fingerprint((item.id, item.prompt, item.golds) for item in items)}
+    return {"audit": fingerprint((one.item.id, one.item.prompt, one.item.golds, one.digests) for one in own)}
 
 
 def _shown(run: Run, recipe: Recipe) -> LoadedPool:
@@ -125,9 +127,7 @@ def _own_questions(folder: Path, recipe: Recipe) -> Iterator[dict[str, Any]]:
 
 
 def _saved(one: Illustrated, path: Path) -> str:
-    """The id of the one picture of an item, once it is a file."""
-    if len(one.cells) != 1:
-        raise DataError(f"item {one.item.id} has {len(one.cells)} pictures; a question of the audit has one")
+    """The id of an item's picture, once it is a file."""
     one.pictures()[0].save(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
