@@ -45,8 +45,9 @@ def test_an_ill_posed_question_that_is_told_so_is_right_among_the_kept_only() ->
 
 def test_validity_is_of_all_candidates_unparsed_ones_included() -> None:
     unparsed = Audited("a", None, None, None, None, "unparsed question", None, False, None, None)
-    found = trust([RIGHT, row(False, dropped="tie"), ILL_POSED, unparsed])
-    assert mean(found.validity) == 2 / 4
+    dropped = row(False, dropped="tie")
+    assert mean(trust([RIGHT, dropped, dropped, ILL_POSED, unparsed]).validity) == 3 / 5
+    found = trust([RIGHT, unparsed])
     assert list(found.by_type) == ["numerical"]
 
 
