@@ -79,6 +79,18 @@ def test_every_candidate_is_a_line_with_its_verdict_and_its_judgement(world: tup
     assert noted["silver_accuracy"] == found.silver_accuracy.mean
 
 
+def test_an_audit_that_broke_off_is_made_again_with_the_same_bytes(
+    world: tuple[Path, TrustFigures], tmp_path: Path
+) -> None:
+    directory, found = world
+    again = shutil.copytree(directory, tmp_path / "again")
+    for stage in ("audit_label", "audit"):
+        shutil.rmtree(again / "iter_01" / stage)
+    assert audited(small("audit.images=8"), again) == found
+    for name in ("audit_label/silver.jsonl", "audit/audit.jsonl", "audit/manifest.json"):
+        assert (again / "iter_01" / name).read_bytes() == (directory / "iter_01" / name).read_bytes()
+
+
 def test_your_own_questions_are_voted_on_and_held_against_your_answers(tmp_path: Path) -> None:
     recipe = small(f"audit.data={OWN}", "labels.own_answer_agrees=true", "labels.band_low=0")
     found = audited(recipe, tmp_path / "run")

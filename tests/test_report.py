@@ -150,6 +150,16 @@ def test_scores_hold_every_figure_with_null_where_none_applies(tmp_path: Path) -
     assert rows[1]["dropped"] == {"tie": 5, "too easy": 25, "too few votes": 0}
 
 
+def test_scores_hold_the_whole_audit_and_the_shares_of_what_was_trained_on(tmp_path: Path) -> None:
+    audited = dataclasses.replace(FIRST, audit=AUDIT, anchor_share=0.0, replay_share=0.25)
+    base, row = json.loads(write_scores(tmp_path, [BASE, audited]).read_text())["rows"]
+    assert base["audit"] is base["anchor_share"] is None
+    assert (row["anchor_share"], row["replay_share"]) == (0.0, 0.25)
+    assert row["audit"]["silver_accuracy"] == {"mean": 0.5, "low": 0.0, "high": 1.0, "n": 2}
+    assert row["audit"]["by_type"]["yes_no"]["silver_accuracy"] is None
+    assert [one["right"]["n"] for one in row["audit"]["calibration"]] == [1, 2]
+
+
 def test_scores_name_a_checkpoint_folder_by_a_path_that_loads_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,8 @@ Each line is a stage: committed once, found again after a crash. What the stages
 Deviations from the paper (arXiv 2511.15661):
 1. No image is used twice before every image was used once.
 2. A question that the Reasoner's majority calls unanswerable earns nothing and is dropped.
-3. Silver answers are held against the truth in every iteration, where the images come from a world that knows it.
+3. Silver answers are held against the truth in every iteration: on images of an audit set, and on those of the pool
+   where they come from a world that knows it.
 """
 
 from __future__ import annotations

@@ -30,5 +30,5 @@ def calibration(axes: Axes, rows: Sequence[ScoreRow]) -> None:
     axes.set_ylim(0, 1.05)
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.set_xlabel("confidence; on the dotted line it is the share that is right")
+    axes.set_xlabel("confidence; dotted: right as often")
     axes.legend(frameon=False, loc="upper left")
