@@ -56,7 +56,7 @@ def test_a_minority_of_the_questions_cannot_be_answered(items: list[HeldoutItem]
     assert 0.05 < share < 0.2
 
 
-@pytest.mark.parametrize("split", ["train", "pool", "validation"])
+@pytest.mark.parametrize("split", ["train", "pool", "validation", "audit", "anchor"])
 def test_no_held_out_question_or_picture_is_met_before(split: scenes.Split, items: list[HeldoutItem]) -> None:
     rng = np.random.default_rng(0)
     asked, pictures = set(), set()

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 from PIL import Image
-from small_loop import MEASURE, ROOT, STAGES, Loop, differing, scores, small
+from small_loop import MEASURE, ROOT, STAGES, Loop, differing, rows, scores, small
 
 from visplay.evolve import evolve
 from visplay.runs import ledger
@@ -73,9 +73,22 @@ def test_a_folder_of_the_same_pixels_teaches_the_same_and_leaves_unmeasured_what
     known = {"iteration", "checkpoint", "candidates", "kept", "dropped", "mean_confidence", "distinct_questions"}
     known |= {"distinct_kept"}
     known.add("health")
+    known |= {"anchor_share", "replay_share"}
     base, row = scores(tmp_path / "run")
     assert {name for name, value in base.items() if value not in (None, {})} == {"iteration", "checkpoint"}
     assert {name for name, value in row.items() if value not in (None, {})} == known
+
+
+def test_an_audit_and_what_it_takes_for_the_truth_change_nothing_that_is_trained(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(grammar, "truth", lambda *_: "a lie")
+    audited = ("audit.images=4", "evaluation.world=null", "evaluation.benchmarks=[]", "iterations=1")
+    evolve(small(*audited), tmp_path / "run")
+    told = {line["truth"] for line in rows(tmp_path / "run" / "iter_01" / "audit" / "audit.jsonl")}
+    assert told - {None} == {"a lie"}
+    assert differing(tmp_path / "run", loop.directory, iterations=[1]) == []
 
 
 def test_the_files_that_the_loop_is_shown_hold_pixels_and_nothing_else(loop: Loop) -> None:

@@ -58,6 +58,13 @@ def test_blind_votes_are_counted_for_every_question(small):
     assert stage(small, "questioner").tokens == 160 * 10 + 160 * 9 * 100
 
 
+def test_an_audit_asks_and_votes_as_the_loop_does(small):
+    assert not {"audit_ask", "audit_label"} & {planned.name for planned in plan(small)}
+    small.audit.images = 10
+    assert stage(small, "audit_ask") == PlannedStage("audit_ask", 2, prompts=10, samples=20, tokens=200)
+    assert stage(small, "audit_label") == PlannedStage("audit_label", 2, prompts=20, votes=140, tokens=14_000)
+
+
 def test_a_reasoner_step_samples_a_group_per_question(small):
     assert stage(small, "reasoner", world_size=2) == PlannedStage(
         "reasoner", 2, prompts=18, samples=144, tokens=14_400, steps=3, batching=Batching(4, 6)

@@ -261,6 +261,19 @@ def test_quotas_that_leave_room_for_nothing_are_refused(write):
 VLLM = "sampling: {engine: vllm, command: vllm serve, gpus: [6, '4,5']}\n"
 
 
+def test_an_audit_is_of_the_world_or_of_ones_own_questions(write):
+    both = problems(write(), "audit.images=100", "audit.data=mine.jsonl")
+    assert both == ["audit.images: 100 and audit.data: mine.jsonl are two audits; leave out one of them"]
+    assert load_recipe(write(), ["audit.images=100"]).audit.images == 100
+    assert load_recipe(write(), ["audit.data=mine.jsonl"]).audit.data == "mine.jsonl"
+
+
+def test_what_is_mixed_in_leaves_room_for_silver_rows(write):
+    (found,) = problems(write(), "reasoner.anchor_share=0.5", "reasoner.replay_share=0.5")
+    assert found.startswith("reasoner.anchor_share: 0.5 + reasoner.replay_share: 0.5 leave no room for silver rows")
+    assert load_recipe(write(), ["reasoner.anchor_share=0.5", "reasoner.replay_share=0.45"])
+
+
 def test_servers_are_named_or_started_and_not_both(write):
     assert load_recipe(write(VLLM)).sampling.gpus == ["6", "4,5"]
     named = ["sampling.engine=vllm", "sampling.servers=[http://a:8000/v1,https://b/v1]"]

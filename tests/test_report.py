@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from visplay.evaluation.trust import Audited, trust
 from visplay.recipe import PoolSettings, Recipe
 from visplay.report import publish, show
 from visplay.report.figure import draw
@@ -39,6 +40,12 @@ FIRST = ScoreRow(
     mean_confidence=0.625,
     distinct_questions=48,
 )
+
+
+KEPT_RIGHT = Audited("a", "How many?", "numerical", "2", 0.5, None, "2", True, True, True)
+KEPT_ILL_POSED = Audited("b", "What color?", "short_text", "red", 0.5, None, "unanswerable", True, False, False)
+DROPPED_WRONG = Audited("c", "Is it?", "yes_no", "yes", 0.25, "too hard", "no", True, True, False)
+AUDIT = trust([KEPT_RIGHT, KEPT_ILL_POSED, DROPPED_WRONG])
 
 
 def with_gain(gain: float, interval: tuple[float, float]) -> str:
@@ -130,6 +137,31 @@ def test_table_has_a_line_for_each_benchmark_and_none_where_none_was_asked_for()
     assert "benchmarks" not in render([BASE, FIRST])
 
 
+def test_table_shows_the_audit_and_keeps_within_a_screen() -> None:
+    audited = dataclasses.replace(FIRST, audit=AUDIT, anchor_share=0.0, replay_share=0.0)
+    header, rule, line, origin = render([BASE, audited]).split("\n\n")[2].splitlines()
+    assert cells(header) == "audit, % kept right 95 % interval well-posed ill-posed valid AUROC calibration"
+    assert cells(line) == "iteration 1 50.0 0.0 to 100.0 100.0 50.0 66.7 75.0 8.3"
+    assert len(header) == len(rule) <= 100
+    assert origin == "iteration 1: label-free"
+
+
+def test_table_calls_a_run_with_anchors_not_label_free() -> None:
+    mixed = dataclasses.replace(FIRST, anchor_share=0.2, replay_share=0.1)
+    told = "iteration 1: 20.0 % of the rows are anchors with true answers, 10.0 % of the rows replayed"
+    assert told in render([BASE, mixed]) and "label-free" not in render([BASE, mixed])
+    controlled = dataclasses.replace(FIRST, anchor_share=None)
+    assert "label-free" not in render([BASE, controlled])
+
+
+def test_table_says_that_there_is_no_audit_where_nobody_knows() -> None:
+    told = "no audit: nobody knows the true answers on these images"
+    assert told in render([BASE, dataclasses.replace(FIRST, silver_accuracy=None)])
+    assert told not in render([BASE, FIRST])
+    audited = dataclasses.replace(FIRST, silver_accuracy=None, audit=AUDIT)
+    assert told not in render([BASE, audited])
+
+
 def test_table_calls_a_gain_better_only_when_its_interval_says_so() -> None:
     assert with_gain(0.05, (0.01, 0.09)) == "iteration 1 is better than the base: +5.0 points (+1.0 to +9.0)"
     assert "is not told apart from the base: +5.0" in with_gain(0.05, (-0.01, 0.11))
@@ -148,6 +180,16 @@ def test_scores_hold_every_figure_with_null_where_none_applies(tmp_path: Path) -
     assert rows[0]["greedy_interval"] == [0.55, 0.65]
     assert rows[0]["silver_accuracy"] is rows[0]["candidates"] is rows[0]["kept"] is rows[0]["dropped"] is None
     assert rows[1]["dropped"] == {"tie": 5, "too easy": 25, "too few votes": 0}
+
+
+def test_scores_hold_the_whole_audit_and_the_shares_of_what_was_trained_on(tmp_path: Path) -> None:
+    audited = dataclasses.replace(FIRST, audit=AUDIT, anchor_share=0.0, replay_share=0.25)
+    base, row = json.loads(write_scores(tmp_path, [BASE, audited]).read_text())["rows"]
+    assert base["audit"] is base["anchor_share"] is None
+    assert (row["anchor_share"], row["replay_share"]) == (0.0, 0.25)
+    assert row["audit"]["silver_accuracy"] == {"mean": 0.5, "low": 0.0, "high": 1.0, "n": 2}
+    assert row["audit"]["by_type"]["yes_no"]["silver_accuracy"] is None
+    assert [one["right"]["n"] for one in row["audit"]["calibration"]] == [1, 2]
 
 
 def test_scores_name_a_checkpoint_folder_by_a_path_that_loads_from_anywhere(
@@ -193,6 +235,12 @@ def test_figure_names_each_curve_with_its_last_value(tmp_path: Path) -> None:
         "distinct questions 96.0%",
     ):
         assert f">{name}<" in picture
+
+
+def test_figure_shows_calibration_where_there_is_an_audit(tmp_path: Path) -> None:
+    audited = draw([BASE, dataclasses.replace(FIRST, audit=AUDIT)], tmp_path / "audited.svg").read_text()
+    assert ">Confidence against truth<" in audited and ">right, by audit 50.0%<" in audited
+    assert ">Confidence against truth<" not in draw([BASE, FIRST], tmp_path / "plain.svg").read_text()
 
 
 def test_figure_says_what_was_not_measured(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from second_truth import seen
 
 from visplay.worlds import scenes
-from visplay.worlds.scenes import SPLITS, Scene, Split, Thing, _digits, render, scene
+from visplay.worlds.scenes import HOMES, SPLITS, Scene, Split, Thing, _digits, render, scene
 
 LAYOUT = (Thing(0, 0, "small", "red", "square"), Thing(1, 2, "large", "blue", "circle"))
 
@@ -31,7 +31,7 @@ def test_things_stand_in_distinct_cells_in_reading_order() -> None:
 def test_the_pictures_of_the_loop_are_fuller_than_those_of_the_base() -> None:
     counts = {split: {len(shown.things) for shown in scenes.scenes(split, 0, 200)} for split in SPLITS}
     assert counts["train"] == {2, 3, 4, 5, 6}
-    assert counts["pool"] == counts["validation"] == counts["heldout"] == {4, 5, 6}
+    assert all(counts[split] == {4, 5, 6} for split in SPLITS if split != "train")
 
 
 def test_every_attribute_occurs() -> None:
@@ -74,13 +74,19 @@ def test_a_layout_is_pinned_so_that_the_shipped_base_never_meets_its_held_out_sc
 
 def test_the_split_and_the_index_change_the_pixels_of_one_layout() -> None:
     pictures = {render(Scene(split, index, LAYOUT)).tobytes() for split in SPLITS for index in (0, 1)}
-    assert len(pictures) == 8
+    assert len(pictures) == 12
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_layout_belongs_to_the_split_that_its_hash_names(split: Split) -> None:
+def test_a_layout_belongs_to_the_home_that_its_hash_names(split: Split) -> None:
     homes = [hashlib.sha256(repr(shown.things).encode()).digest()[0] % 4 for shown in scenes.scenes(split, 0, 100)]
-    assert homes == [SPLITS.index(split)] * 100
+    assert homes == [HOMES[split]] * 100
+
+
+def test_what_is_measured_shares_no_home_with_what_is_trained_on() -> None:
+    trained, chosen_by, shown = {"train", "pool", "anchor"}, {"validation", "audit"}, {"heldout"}
+    homes = [{HOMES[split] for split in SPLITS if split in group} for group in (trained, chosen_by, shown)]
+    assert homes == [{0, 1}, {2}, {3}]
 
 
 def test_no_layout_and_no_picture_is_in_two_splits() -> None:
@@ -90,10 +96,10 @@ def test_no_layout_and_no_picture_is_in_two_splits() -> None:
     assert all(one.isdisjoint(other) for one, other in combinations(pictures, 2))
 
 
-def test_every_handwritten_digit_is_in_one_split_and_none_is_left_out() -> None:
+def test_every_handwritten_digit_is_in_one_home_and_none_is_left_out() -> None:
     inks = [
         [sample.tobytes() for samples in _digits(split).values() for sample in samples]
-        for split in SPLITS  # the arrays themselves: what is drawn is scaled and blended
+        for split in ("train", "pool", "validation", "heldout")  # the arrays themselves: what is drawn is blended
     ]
     assert [len(ink) for ink in inks] == [450, 449, 449, 449]
     assert len({sample for ink in inks for sample in ink}) == 1797

@@ -4,6 +4,7 @@
         questioner  trained by GRPO against the frozen Reasoner, paid for hard and diverse questions
         ask         candidate questions on fresh images
         label       the Reasoner's votes -> silver answers -> kept, or dropped with a reason
+        audit       the same on images that training never sees, held against what is known about them
         reasoner    trained by GRPO on the kept rows
         score       held-out accuracy against the base, silver answers against the truth where it is known
         benchmarks  those that the recipe names, against the base
@@ -14,14 +15,16 @@ Each line is a stage: committed once, found again after a crash. What the stages
 Deviations from the paper (arXiv 2511.15661):
 1. No image is used twice before every image was used once.
 2. A question that the Reasoner's majority calls unanswerable earns nothing and is dropped.
-3. Silver answers are held against the truth in every iteration, where the images come from a world that knows it.
+3. Silver answers are held against the truth in every iteration: on images of an audit set, and on those of the pool
+   where they come from a world that knows it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from visplay import pool, stages, watch
+from visplay import auditing, pool, stages, watch
 from visplay.checks import check
 from visplay.engine import models
 from visplay.engine.processes import connected
@@ -29,9 +32,10 @@ from visplay.evaluation import suite
 from visplay.recipe import Recipe
 from visplay.report import publish, show
 from visplay.runs import Run
+from visplay.staging import Control
 
 
-def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = None, turn: int | None = None) -> None:
+def evolve(recipe: Recipe, directory: Path, control: Control | None = None, turn: int | None = None) -> None:
     """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only.
 
     With a `turn`, counted from 1, the next stage alone is made, and StageMade raised (see `visplay.engine.launch`).
@@ -48,8 +52,9 @@ def evolve(recipe: Recipe, directory: Path, control: stages.Control | None = Non
             questioner = stages.train_questioner(run, recipe, k, questioner, reasoner, images)
             asked = stages.ask(run, recipe, k, questioner, images)
             silver = stages.label(run, recipe, k, asked, questioner, reasoner, images)
+            audited = auditing.audit(run, recipe, k, questioner, reasoner)
             reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, images, control)
-            scored = stages.score(run, recipe, k, reasoner, silver, images)
+            scored = replace(stages.score(run, recipe, k, reasoner, silver, images), audit=audited)
             scored = stages.benchmarks(run, recipe, k, reasoner, scored)
             verdict = watch.judge(run, recipe, k)
             scores.append(watch.noted(run, scored, verdict))
@@ -67,5 +72,5 @@ def _look_before(run: Run, recipe: Recipe) -> None:
     """Refuse what would fail later, and data that is not what the run began with."""
     check(recipe, run.directory)
     run.fingerprint("model", models.identity(recipe.model))
-    for name, digest in suite.fingerprints(recipe.evaluation).items():
+    for name, digest in (suite.fingerprints(recipe.evaluation) | auditing.fingerprints(recipe)).items():
         run.fingerprint(name, digest)

@@ -25,10 +25,11 @@ class LoadedPool:
     records: tuple[ImageRecord, ...]
     settings: PoolSettings
     fingerprint: str
+    split: scenes.Split = "pool"  # where they are a world's
 
     def scene_of(self, image_id: str) -> scenes.Scene:
         """The scene behind an image of a rendered world. For measuring only."""
-        return scenes.scene_of(self.by_id[image_id].record.source, "pool")
+        return scenes.scene_of(self.by_id[image_id].record.source, self.split)
 
     @cached_property
     def by_id(self) -> dict[str, images.PoolImage]:
@@ -54,10 +55,29 @@ def load(run: Run, recipe: Recipe) -> LoadedPool:
     return LoadedPool(records, settings, fingerprint)
 
 
-def _render_world(folder: Path, settings: PoolSettings) -> None:
+def render(folder: Path, split: scenes.Split, indices: range) -> None:
+    """Draw some scenes of a split into folder/images: pixels and running numbers, no answers."""
     (folder / "images").mkdir()
-    for index in tqdm(range(settings.world_images), desc="render", unit="image", disable=None):
-        scenes.write_image(folder / "images", "pool", index)
+    for index in tqdm(indices, desc="render", unit="image", disable=None):
+        scenes.write_image(folder / "images", split, index)
+
+
+def list_own(folder: Path, settings: PoolSettings) -> None:
+    """List folder/images, which a stage has made itself, for `load_own`."""
+    found = images.index_pool(dataclasses.replace(settings, source=str(folder / "images")))
+    write_jsonl(folder / "images.jsonl", (dataclasses.replace(r, source=Path(r.source).name) for r in found.records))
+
+
+def load_own(made: Path, settings: PoolSettings, split: scenes.Split) -> LoadedPool:
+    """The images that `list_own` has listed in a committed stage; they move with the run directory."""
+    settings = dataclasses.replace(settings, source=str(made / "images"))
+    listed = (image_record(row) for row in read_jsonl(made / "images.jsonl"))
+    records = tuple(dataclasses.replace(r, source=str(made / "images" / r.source)) for r in listed)
+    return LoadedPool(records, settings, images.fingerprint(records), split)
+
+
+def _render_world(folder: Path, settings: PoolSettings) -> None:
+    render(folder, "pool", range(settings.world_images))
     summarise(folder, {"images": settings.world_images})
 
 

@@ -6,19 +6,14 @@ What a stage is made from goes into its `inputs`: the digests of earlier results
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from visplay import images, sifting
-from visplay.engine.grpo import CHECKPOINT
-from visplay.engine.sampling import Sampler
-from visplay.engine.servers import open_sampler
+from visplay import images, mixing, sifting
 from visplay.evaluation.checkpoints import evaluate
 from visplay.evaluation.predict import QUESTION, Asking, LocalModel
 from visplay.evaluation.statistics import paired_difference
@@ -27,25 +22,20 @@ from visplay.labels import silver
 from visplay.measure import measure
 from visplay.pool import WORLD, LoadedPool
 from visplay.recipe import Recipe, questioner_images
-from visplay.records import SilverAnswer, question, read_jsonl, silver_answer, write_jsonl
+from visplay.records import SilverAnswer, question, read_jsonl, write_jsonl
 from visplay.report import BenchmarkScore, ScoreRow
 from visplay.roles import questioner, reasoner
-from visplay.runs import Inputs, Run, digest, read_manifest, summarise
-from visplay.runs.processes import ALONE, Processes
-from visplay.worlds import scenes
+from visplay.runs import Inputs, Run, digest, summarise
+from visplay.runs.processes import ALONE
+from visplay.staging import Control, kept_rows, read_silver
+from visplay.staging import checkpoint as _checkpoint
+from visplay.staging import found as _found
+from visplay.staging import identity as _identity
+from visplay.staging import sampler as _sampler
+from visplay.staging import seed as _seed
 from visplay.worlds.audit import audit
 
 logger = logging.getLogger(__name__)
-
-SceneOf = Callable[[str], scenes.Scene]  # the scene behind an image id
-
-
-@dataclass(frozen=True)
-class Control:
-    """An experiment's way to replace the silver rows before the Reasoner is trained on them."""
-
-    name: str
-    replace: Callable[[list[SilverAnswer], SceneOf], list[SilverAnswer]]
 
 
 def train_questioner(run: Run, recipe: Recipe, k: int, start: str, against: str, pool: LoadedPool) -> str:
@@ -85,13 +75,15 @@ def ask(run: Run, recipe: Recipe, k: int, asker: str, pool: LoadedPool) -> Path:
     return run.stage(k, "ask", work, {"questioner": _identity(run, asker), "images": pool.fingerprint})
 
 
-def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str, pool: LoadedPool) -> Path:
-    """The Reasoner's votes on the candidates, and the verdict on each."""
+def label(
+    run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str, pool: LoadedPool, name: str = "label"
+) -> Path:
+    """The Reasoner's votes on the candidates, and the verdict on each; under another `name` for the audit."""
     audited = earlier_audit(run.directory, recipe, k)
 
     def work(folder: Path) -> None:
         candidates = [_candidate(row) for row in read_jsonl(asked / "questions.jsonl")]
-        seed, names = _seed(recipe, k, "label"), (asker, voter)
+        seed, names = _seed(recipe, k, name), (asker, voter)
         with _sampler(run, recipe, voter, folder) as sampler:
             judged, cost = silver_rows(sampler, candidates, pool.by_id, recipe, seed, names, audited)
             sifted = sifting.sift(judged, sampler, pool.by_id, recipe, _seed(recipe, k, "blind"), folder)
@@ -102,29 +94,30 @@ def label(run: Run, recipe: Recipe, k: int, asked: Path, asker: str, voter: str,
     earlier = sifting.label_stages(run.directory, k) if recipe.labels.repeat_share < 1 else []
     inputs = {"asked": digest(asked), "reasoner": _identity(run, voter)}
     inputs |= {f"kept in {stage.parent.name}": digest(stage) for stage in earlier}
-    return run.stage(k, "label", work, inputs | ({"audit": digest(audited)} if audited else {}))
+    return run.stage(k, name, work, inputs | ({"audit": digest(audited)} if audited else {}))
 
 
 def train_reasoner(
     run: Run, recipe: Recipe, k: int, start: str, labelled: Path, pool: LoadedPool, control: Control | None
 ) -> str:
     """The Reasoner's next checkpoint, trained on the kept rows; `start` itself when nothing was kept."""
-    rows = read_silver(labelled)
-    kept = [row for row in (control.replace(rows, pool.scene_of) if control else rows) if row.dropped is None]
+    kept = kept_rows(labelled, control, pool.scene_of)
     if not kept:
         logger.warning(
             "iteration %d: no question was kept, so the Reasoner is not trained; widen labels.band_* in a new --out", k
         )
         return start
+    mixed = mixing.mix(run, recipe, k, labelled, len(kept), pool, control)
 
     def work(folder: Path) -> None:
-        chosen = [(pool.by_id[row.image_id], row) for row in kept]
+        chosen = [(pool.by_id[row.image_id], row) for row in kept] + mixed.rows
         reasoner.train(_found(run, start), chosen, recipe, _seed(recipe, k, "reasoner"), folder)
 
     inputs: Inputs = {
         "start": _identity(run, start),
         "silver": digest(labelled),
         "control": control.name if control else None,
+        **mixed.inputs,
     }
     run.stage(k, "reasoner", work, inputs, resumable=True)
     return _checkpoint(k, "reasoner")
@@ -152,7 +145,7 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
     inputs = {"reasoner": _identity(run, judged), "silver": digest(labelled) if labelled else None}
     scored = json.loads((run.stage(k, "score", work, inputs) / "score.json").read_text(encoding="utf-8"))
     scored.pop("correct", None)
-    return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **scored)
+    return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.shares(run, k)))
 
 
 def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> ScoreRow:
@@ -185,11 +178,6 @@ def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> 
     return dataclasses.replace(row, benchmarks=scores)
 
 
-def read_silver(labelled: Path) -> list[SilverAnswer]:
-    """The rows of a label stage, kept and dropped."""
-    return [silver_answer(row) for row in read_jsonl(labelled / "silver.jsonl")]
-
-
 def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) -> dict[str, Any]:
     account = silver.account(rows)
     account.pop("kept_by_type")
@@ -204,45 +192,3 @@ def _candidate(row: Mapping[str, Any]) -> silver.Candidate:
 
 def _images_per_iteration(recipe: Recipe) -> int:
     return questioner_images(recipe) + recipe.ask.images
-
-
-def _seed(recipe: Recipe, k: int, stage: str) -> int:
-    """A seed in 0 .. 2^31 - 1 of its own for every stage of every iteration."""
-    return int.from_bytes(hashlib.sha256(f"{recipe.seed}/{k}/{stage}".encode()).digest()[:4]) >> 1
-
-
-def _checkpoint(k: int, stage: str) -> str:
-    """A checkpoint's name: its folder relative to the run directory. The base's name is the recipe's `model`."""
-    return f"iter_{k:02d}/{stage}/{CHECKPOINT}"
-
-
-def _found(run: Run, checkpoint: str) -> Path | str:
-    return inside if (inside := run.directory / checkpoint).is_dir() else checkpoint
-
-
-def _identity(run: Run, checkpoint: str) -> str:
-    """What a checkpoint is: the digest of the stage that made it, or the base's name."""
-    made = (run.directory / checkpoint).parent
-    return checkpoint if read_manifest(made) is None else digest(made)
-
-
-@contextmanager
-def _sampler(
-    run: Run,
-    recipe: Recipe,
-    checkpoint: str,
-    folder: Path,
-    whole: bool = False,
-    processes: Processes | None = None,
-    shared: bool = False,
-) -> Iterator[Sampler]:
-    """The recipe's engine on a checkpoint; what stays unanswered is counted, and with `whole`, for scores, an error.
-
-    With `shared` it writes with the model that is trained meanwhile.
-    """
-    settings = dataclasses.replace(recipe.sampling, max_unanswered=0.0) if whole else recipe.sampling
-    together = processes or run.processes
-    with open_sampler(_found(run, checkpoint), recipe.pool, settings, run.directory, together, shared) as sampler:
-        yield sampler
-    if sampler.unanswered and together.rank == 0:
-        summarise(folder, {"unanswered": sampler.unanswered})

@@ -22,7 +22,7 @@ from visplay.evolve import evolve
 from visplay.recipe import Recipe, RecipeError
 from visplay.records import UNANSWERABLE, SilverAnswer
 from visplay.report.scores import read_scores
-from visplay.stages import Control, SceneOf
+from visplay.staging import Control, SceneOf
 from visplay.worlds.audit import true_answer
 
 # Why a control drops a row.

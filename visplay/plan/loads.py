@@ -50,7 +50,7 @@ def load_of(recipe: Recipe, stage: PlannedStage, processes: int = 1) -> Load | N
         "label": lambda: Load(stage, tuple(_labelled(recipe, stage))),
         "score": lambda: Load(stage, _scored(recipe)),
         "benchmarks": lambda: Load(stage, (_sampled(stage.prompts, _benchmark(recipe)),)),
-    }.get(stage.name)
+    }.get(stage.name.removeprefix("audit_"))
     return find() if find else None
 
 

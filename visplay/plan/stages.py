@@ -7,7 +7,7 @@ at most `evaluation.questions`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from visplay.recipe import Batching, Recipe, batching, questioner_images, rollouts
 
@@ -44,7 +44,7 @@ def plan(
     found += [_score(recipe)] if recipe.evaluation.world else []
     found += [_benchmarks(recipe, items or 0)] if recipe.evaluation.benchmarks else []
     found += [_questioner(recipe, world_size)] if recipe.questioner.train else []
-    return [*found, _ask(recipe), _label(recipe), _reasoner(recipe, world_size)]
+    return [*found, _ask(recipe), _label(recipe), *_audit(recipe), _reasoner(recipe, world_size)]
 
 
 def _questioner(recipe: Recipe, world_size: int) -> PlannedStage:
@@ -68,6 +68,14 @@ def _label(recipe: Recipe) -> PlannedStage:
     passes = 2 if recipe.labels.second_pass else 1
     votes = prompts * (passes * recipe.labels.votes + len(recipe.labels.blind) * recipe.labels.blind_votes)
     return PlannedStage("label", recipe.iterations, prompts, votes=votes, tokens=votes * recipe.reasoner.max_new_tokens)
+
+
+def _audit(recipe: Recipe) -> list[PlannedStage]:
+    """Asked and voted on as in the loop; how many questions a user's own file has is not known here."""
+    if not recipe.audit.images:
+        return []
+    alike = replace(recipe, ask=replace(recipe.ask, images=recipe.audit.images))
+    return [replace(_ask(alike), name="audit_ask"), replace(_label(alike), name="audit_label")]
 
 
 def _reasoner(recipe: Recipe, world_size: int) -> PlannedStage:

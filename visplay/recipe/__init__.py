@@ -9,6 +9,7 @@ from visplay.recipe.layers import RecipeError
 from visplay.recipe.loading import difference, load_recipe, to_yaml
 from visplay.recipe.schema import (
     AskSettings,
+    AuditSettings,
     EvaluationSettings,
     GuardSettings,
     LabelSettings,
@@ -23,6 +24,7 @@ from visplay.recipe.schema import (
 
 __all__ = [
     "AskSettings",
+    "AuditSettings",
     "Batching",
     "EvaluationSettings",
     "GuardSettings",

@@ -34,6 +34,8 @@ def problems(values: Values, world_size: int) -> list[str]:
         _invalid,
         _blind,
         _quota,
+        _audit,
+        _shares,
         _benchmarks,
         _guard,
         _deepspeed,
@@ -173,6 +175,24 @@ def _quota(values: Values) -> list[str]:
     if not quota or total >= 1 - 1e-9:
         return []
     return [f"labels.quota: the shares are {total:g} in all, so that nothing could be kept; raise them to 1 or more"]
+
+
+def _audit(values: Values) -> list[str]:
+    images, data = values.get("audit.images"), values.get("audit.data")
+    if not images or data is None:
+        return []
+    return [f"audit.images: {images} and audit.data: {data} are two audits; leave out one of them"]
+
+
+def _shares(values: Values) -> list[str]:
+    """Rows of this iteration are what the others are mixed into."""
+    anchors, replayed = values.get("reasoner.anchor_share") or 0, values.get("reasoner.replay_share") or 0
+    if max(anchors, replayed) > 0.95 or anchors + replayed <= 0.95:
+        return []
+    return [
+        f"reasoner.anchor_share: {anchors:g} + reasoner.replay_share: {replayed:g} leave no room for silver rows; "
+        "use 0.95 or less together"
+    ]
 
 
 def _benchmarks(values: Values) -> list[str]:

@@ -131,6 +131,14 @@ class LabelSettings:
 
 
 @dataclass
+class AuditSettings:
+    """Silver labels on images that training never sees, held against what is known about them; only for measuring."""
+
+    images: int = 0  # pictures of the world, on which the Questioner is judged too; 0: no audit
+    data: str | None = None  # your own questions with answers (parquet, .jsonl, .json, saved dataset) instead
+
+
+@dataclass
 class ReasonerSettings:
     """The role that answers; trained on silver answers."""
 
@@ -140,6 +148,8 @@ class ReasonerSettings:
     max_new_tokens: int = 2048
     format_weight: float = 0.1  # share of the reward paid for a box, whatever stands in it
     group_filter: bool = False  # true: groups whose rewards are alike, or nearly all full, are left out
+    anchor_share: float = 0.0  # of the rows: pictures of the world with true answers; above 0 no label-free claim holds
+    replay_share: float = 0.0  # of the rows: kept rows of earlier iterations, all equally likely
 
 
 @dataclass
@@ -195,6 +205,7 @@ class Recipe:
     questioner: QuestionerSettings = field(default_factory=QuestionerSettings)
     ask: AskSettings = field(default_factory=AskSettings)
     labels: LabelSettings = field(default_factory=LabelSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     reasoner: ReasonerSettings = field(default_factory=ReasonerSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     guard: GuardSettings = field(default_factory=GuardSettings)

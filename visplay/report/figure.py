@@ -1,4 +1,5 @@
-"""The curves of a run as one picture: what the model can do on the left, what it was taught on the right.
+"""The curves of a run as one picture: what the model can do, then what it was taught, and where there is an audit, how
+far that can be trusted.
 
 No pyplot and no display: the same rows give the same bytes under the same matplotlib.
 """
@@ -14,11 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from visplay.report.calibration import calibration
 from visplay.report.scores import ScoreRow
 
 # Okabe and Ito's colours, told apart by colour-blind readers; each curve has its own marker for print in grey.
 _BLUE, _ORANGE, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-_GREY = "#777777"
+_SKY, _GREY = "#56B4E9", "#777777"
 
 _LOOK = {
     "font.size": 10,
@@ -49,8 +51,9 @@ class Curve(NamedTuple):
 def draw(rows: Sequence[ScoreRow], path: Path) -> Path:
     """Draw the curves of `rows`, base first, into `path` (.png or .svg); returns it."""
     with rc_context(_LOOK):
-        figure = Figure(figsize=(10, 4), layout="constrained", dpi=150)
-        ability, labels = figure.subplots(1, 2)
+        audited = any(row.audit for row in rows)
+        figure = Figure(figsize=(15 if audited else 10, 4), layout="constrained", dpi=150)
+        ability, labels, *trust = figure.subplots(1, 3 if audited else 2)
         ability.set_title("Held-out accuracy", loc="left", fontweight="bold")
         ability.text(1.02, -0.03, "bar: 95 % interval of greedy", transform=ability.transAxes, va="top", color=_GREY)
         _intervals(ability, rows)
@@ -58,6 +61,8 @@ def draw(rows: Sequence[ScoreRow], path: Path) -> Path:
         labels.set_title("The silver labels behind it", loc="left", fontweight="bold")
         labels.set_ylim(0, 1.05)
         _panel(labels, rows, _label_curves(rows))
+        if audited:
+            calibration(trust[0], rows)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
     return path
 
@@ -79,8 +84,13 @@ def _label_curves(rows: Sequence[ScoreRow]) -> list[Curve]:
         Curve("distinct questions", distinct, _GREEN, "s"),
         Curve("mean confidence", [row.mean_confidence for row in rows], _ORANGE, "^"),
         Curve("kept, of all", [row.kept_share for row in rows], _PURPLE, "D"),
+        Curve("right, by audit", [_audited(row) for row in rows], _SKY, "v"),
         Curve("right, of kept", [row.silver_accuracy for row in rows], _BLUE, "o", is_main=True),
     ]
+
+
+def _audited(row: ScoreRow) -> float | None:
+    return row.audit.silver_accuracy.mean if row.audit and row.audit.silver_accuracy else None
 
 
 def _intervals(axes: Axes, rows: Sequence[ScoreRow]) -> None:

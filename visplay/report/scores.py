@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from visplay.evaluation.trust import TrustFigures
 from visplay.runs.results import write_whole
 
 Interval = tuple[float, float]
@@ -51,6 +52,8 @@ class ScoreRow:
     when that is forbidden.
     `health` has the figures of `visplay.report.health` for the set, the questioner and the reasoner; `guard`, where the
     recipe has one, its `alarms`, its `decision` and the `best` iteration so far.
+    `audit` is about images that training never sees. `anchor_share` and `replay_share` are of the rows that the
+    checkpoint was trained on; None where it was not trained, or on the answers of a control.
     Raises ValueError when a candidate is unaccounted for.
     """
 
@@ -81,6 +84,9 @@ class ScoreRow:
     benchmarks: Mapping[str, BenchmarkScore] = field(default_factory=dict)  # by name; those that the recipe asks for
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     guard: Mapping[str, Any] = field(default_factory=dict)
+    audit: TrustFigures | None = None
+    anchor_share: float | None = None
+    replay_share: float | None = None
 
     def __post_init__(self) -> None:
         if self.candidates is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from visplay.evaluation.trust import Rate
 from visplay.report.scores import BenchmarkScore, Interval, ScoreRow
 
 _ABSENT = "-"
@@ -14,11 +15,12 @@ _ROLES = ("questioner", "reasoner")
 
 
 def render(rows: Sequence[ScoreRow]) -> str:
-    """The whole account as text, base first: scores, labels with every candidate in them, families, benchmarks, gain.
+    """The whole account as text, base first: scores, labels with every candidate in them, audit, families, benchmarks.
 
-    Accuracies and shares are printed in percent. Parts without any figure are left out.
+    Last what was gained. Accuracies and shares are printed in percent. Parts without any figure are left out.
     """
-    parts = [_scores(rows), _labels(rows), _health(rows), _guard(rows), _families(rows), _benchmarks(rows), _gain(rows)]
+    parts = [_scores(rows), _labels(rows), _trust(rows), _health(rows), _guard(rows)]
+    parts += [_families(rows), _benchmarks(rows), _gain(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -127,6 +129,42 @@ def _guard(rows: Sequence[ScoreRow]) -> str:
     return "\n".join(lines)
 
 
+def _trust(rows: Sequence[ScoreRow]) -> str:
+    """The audit, or that there is none, and whether the labels are all the model's own."""
+    asked = [row for row in rows if row.candidates is not None]
+    parts = [_audit(asked), *(_origin(row) for row in asked if row.anchor_share is not None)]
+    return "\n".join(part for part in parts if part)
+
+
+def _audit(rows: Sequence[ScoreRow]) -> str:
+    header = ["audit, %", "kept right", "95 % interval", "well-posed", "ill-posed", "valid", "AUROC", "calibration"]
+    body = [
+        [
+            row.name,
+            _mean(found.silver_accuracy),
+            _range((found.silver_accuracy.low, found.silver_accuracy.high) if found.silver_accuracy else None),
+            _mean(found.well_posed_accuracy),
+            _mean(found.ill_posed_share),
+            _mean(found.validity),
+            _percent(found.auroc),
+            _percent(found.calibration_error),
+        ]
+        for row in rows
+        if (found := row.audit)
+    ]
+    if body:
+        return grid(header, body)
+    unknown = any(row.kept for row in rows) and all(row.silver_accuracy is None for row in rows)
+    return "no audit: nobody knows the true answers on these images" if unknown else ""
+
+
+def _origin(row: ScoreRow) -> str:
+    """One line on where the labels came from that a checkpoint was trained on."""
+    replayed = f", {_percent(row.replay_share)} % of the rows replayed" if row.replay_share else ""
+    anchors = f"{_percent(row.anchor_share)} % of the rows are anchors with true answers"
+    return f"{row.name}: {anchors if row.anchor_share else 'label-free'}{replayed}"
+
+
 def _families(rows: Sequence[ScoreRow]) -> str:
     """Families as lines, checkpoints as columns, and what changed from the first to the last."""
     measured = [row for row in rows if row.by_family]
@@ -171,6 +209,10 @@ def _gain(rows: Sequence[ScoreRow]) -> str:
     low, high = last.gain_interval
     verdict = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
     return f"{last.name} is {verdict} the base: {_points(last.gain)} points ({_range(last.gain_interval, signed=True)})"
+
+
+def _mean(rate: Rate | None) -> str:
+    return _percent(rate.mean if rate else None)
 
 
 def _percent(share: float | None) -> str:

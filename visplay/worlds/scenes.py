@@ -1,8 +1,10 @@
 """The world of scenes: real handwritten digits among drawn shapes on a 3 x 3 grid, rendered to 84 x 84 pixels.
 
 A scene is a layout (what stands where) plus nuisance (jitter, background, texture, which handwriting). Everything is
-a pure function of (split, index). Splits share nothing: a layout belongs to the split that its own hash names, and the
-1,797 handwritten digits that scikit-learn ships (UCI Optical Recognition of Handwritten Digits) are dealt out in turn.
+a pure function of (split, index). A split has a home, one of four, and homes share nothing: a layout belongs to the
+home that its own hash names, and the 1,797 handwritten digits that scikit-learn ships (UCI Optical Recognition of
+Handwritten Digits) are dealt out in turn. So what is measured on and what is trained on share neither a layout nor a
+digit. Splits of one home differ by their seeds, as two draws from some 10^10 layouts.
 
 This module draws pictures and knows what is in them. It does not know questions (grammar.py) or labels (audit.py).
 """
@@ -19,13 +21,23 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-Split = Literal["train", "pool", "validation", "heldout"]
-SPLITS: tuple[Split, ...] = ("train", "pool", "validation", "heldout")
+Split = Literal["train", "pool", "validation", "heldout", "audit", "anchor"]
+SPLITS: tuple[Split, ...] = ("train", "pool", "validation", "heldout", "audit", "anchor")
+HOMES: dict[Split, int] = {
+    "train": 0,
+    "pool": 1,
+    "anchor": 1,  # trained on, as the pool is
+    "validation": 2,
+    "audit": 2,  # settings and labels may be chosen by it, so held-out pictures stay apart
+    "heldout": 3,
+}
 THINGS: dict[Split, tuple[int, int]] = {  # the fewest and the most objects of a picture
     "train": (2, 6),  # the base is shown these, and asked about the emptier ones only: see visplay.pretrain.Schedule
     "pool": (4, 6),  # fuller than any that the base was asked about
     "validation": (4, 6),
     "heldout": (4, 6),
+    "audit": (4, 6),
+    "anchor": (4, 6),
 }
 PLACES = ("northwest", "north", "northeast", "west", "center", "east", "southwest", "south", "southeast")
 COLORS = {
@@ -75,7 +87,7 @@ def scene(split: Split, index: int) -> Scene:
     rng = np.random.default_rng([SPLITS.index(split), index])
     while True:
         things = _layout(rng, *THINGS[split])
-        if _home(things) == split:
+        if _home(things) == HOMES[split]:
             return Scene(split, index, things)
 
 
@@ -116,8 +128,8 @@ def _layout(rng: np.random.Generator, fewest: int, most: int) -> tuple[Thing, ..
     )
 
 
-def _home(things: tuple[Thing, ...]) -> Split:
-    return SPLITS[hashlib.sha256(repr(things).encode()).digest()[0] % len(SPLITS)]
+def _home(things: tuple[Thing, ...]) -> int:
+    return hashlib.sha256(repr(things).encode()).digest()[0] % 4
 
 
 def _background(rng: np.random.Generator) -> np.ndarray:
@@ -167,11 +179,11 @@ def _shape(kind: str, side: int) -> np.ndarray:
 
 @functools.cache
 def _digits(split: Split) -> dict[int, np.ndarray]:
-    """Handwriting of a split by digit, each (n, 8, 8) with values 0..16; sample i belongs to split i modulo 4."""
+    """Handwriting of a split by digit, each (n, 8, 8) with values 0..16; sample i belongs to home i modulo 4."""
     from sklearn.datasets import load_digits
 
     images, targets = load_digits(return_X_y=True)
-    mine = np.arange(len(targets)) % len(SPLITS) == SPLITS.index(split)
+    mine = np.arange(len(targets)) % 4 == HOMES[split]
     return {digit: images[mine & (targets == digit)].reshape(-1, 8, 8) for digit in range(10)}
 
 
