@@ -89,8 +89,8 @@ def _sight(row: ScoreRow) -> str:
 
 def _health(rows: Sequence[ScoreRow]) -> str:
     """A line for each iteration: its questions and votes, and of its trainings how they ended."""
-    header = ["health", "valid, %", "distinct, %", "one answer, %", "vote entropy"]
-    header += ["unscored, %", "equal groups, %", "truncated, %", "tokens", "KL"]
+    header = ["health, %", "valid", "unique", "one answer", "entropy"]
+    header += ["unscored", "equal", "cut off", "tokens", "KL"]
     body = [
         [
             row.name,
@@ -103,20 +103,23 @@ def _health(rows: Sequence[ScoreRow]) -> str:
         for row in rows
         if row.health.get("set")
     ]
-    note = "the last five: of the Questioner's / of the Reasoner's training"
+    note = (
+        "Valid and unique questions, most frequent silver answer, entropy of votes. Of both roles' training:\n"
+        "unscored completions, groups of equal rewards, completions cut off, their tokens, KL."
+    )
     return f"{grid(header, body)}\n{note}" if body else ""
 
 
 def _pair(row: ScoreRow, name: str, show: Callable[[float | None], str]) -> str:
     """A figure of both trainings."""
-    return " / ".join(show(row.health.get(role, {}).get(name)) for role in _ROLES)
+    return "/".join(show(row.health.get(role, {}).get(name)) for role in _ROLES)
 
 
 def _drift(row: ScoreRow) -> str:
     """Mean length of completions in the first and the last steps of both trainings."""
     ends = ("tokens_first", "tokens_last")
     found = [[row.health.get(role, {}).get(end) for end in ends] for role in _ROLES]
-    return " / ".join(" to ".join(_ABSENT if each is None else f"{each:.0f}" for each in pair) for pair in found)
+    return "/".join("→".join(_ABSENT if each is None else f"{each:.0f}" for each in pair) for pair in found)
 
 
 def _guard(rows: Sequence[ScoreRow]) -> str:
