@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from visplay.labels.quota import asked, kind, repeated, surplus_of_kinds
+from visplay.labels.quota import asked, repeated, surplus_of_kinds
+from visplay.labels.trust import kind
 from visplay.records import Question
 
 

@@ -19,11 +19,6 @@ _Name = TypeVar("_Name", bound=Hashable)
 _ROUNDING = 1e-9  # 0.29 * 100 is 28.999...
 
 
-def kind(question: Question) -> str:
-    """The type that a quota is for: of multiple-choice questions, those without options are `yes_no`."""
-    return "yes_no" if question.type == "multiple_choice" and not question.choices else question.type
-
-
 def asked(question: Question) -> tuple[str, str]:
     """What makes two questions the same about whatever images: type, and text but for case, articles and the like."""
     return question.type, folded(question.text)

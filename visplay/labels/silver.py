@@ -14,7 +14,7 @@ from typing import Any
 
 from visplay.labels import quota
 from visplay.labels.answers import UNANSWERABLE, folded, same
-from visplay.labels.trust import TrustOf, band, in_band
+from visplay.labels.trust import TrustOf, band, in_band, kind
 from visplay.labels.voting import vote
 from visplay.recipe import LabelSettings
 from visplay.records import QUESTION_TYPES, Ballot, Question, SilverAnswer
@@ -147,7 +147,7 @@ def account(rows: Sequence[SilverAnswer]) -> dict[str, Any]:
         "mean_confidence": fmean(confidences) if confidences else None,
         "distinct_questions": len({folded(row.question.text) for row in rows if row.question}),
         "distinct_kept": len(kept_texts(rows)) / len(kept) if kept else None,
-        "kept_by_type": {kind: kept.count(kind) / len(kept) for kind in QUESTION_TYPES} if kept else {},
+        "kept_by_type": {type_: kept.count(type_) / len(kept) for type_ in QUESTION_TYPES} if kept else {},
     }
 
 
@@ -213,7 +213,7 @@ def _novel(rows: list[SilverAnswer], settings: LabelSettings, before: Counter[tu
 def _quotas(rows: list[SilverAnswer], settings: LabelSettings) -> list[SilverAnswer]:
     """No type beyond its share of what is kept."""
     places, questions = _kept(rows)
-    surplus = quota.surplus_of_kinds([quota.kind(question) for question in questions], asdict(settings.quota))
+    surplus = quota.surplus_of_kinds([kind(question) for question in questions], asdict(settings.quota))
     return _dropped(rows, {places[i] for i in surplus}, "surplus of its type")
 
 
