@@ -78,11 +78,8 @@ def test_the_step_is_the_same_but_for_rounding(way: str, runs: dict[str, Path]) 
     assert max((found[name] - alone[name]).abs().max() for name in alone) < moved * 1e-3
 
 
-@pytest.mark.parametrize("settings", [{"deepspeed": zero(2)}, {"deepspeed": zero(3)}], ids=["zero2", "zero3"])
-def test_a_killed_training_goes_on_to_the_same_bytes(
-    settings: dict[str, Any], runs: dict[str, Path], tmp_path: Path
-) -> None:
-    start = runs["start"] / "checkpoint"
+def test_a_killed_training_goes_on_to_the_same_bytes(runs: dict[str, Path], tmp_path: Path) -> None:
+    start, settings = runs["start"] / "checkpoint", {"deepspeed": zero(3)}  # the others: tests/test_grpo_together.py
     assert together(train_here, start, tmp_path / "whole", settings, 3) == [None, None]
     first, second = together(train_here, start, tmp_path / "killed", settings, 3, 3)
     assert isinstance(first, Exception) and second is None
