@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -350,6 +351,22 @@ def step(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Step]
     journal = Journal(folder, "reasoner", 1, 2)
     yield Step(grpo.Trainer(base, ROWS, by_length, recipe(), config, journal, open_image))
     journal.close()
+
+
+def test_checkpointing_keeps_its_kind_when_completions_were_written(base: Path, tmp_path: Path) -> None:
+    chosen = recipe(gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": True})
+    config = grpo.settings(chosen, 1, 3, 6, 0, tmp_path)
+    with closing(Journal(tmp_path, "reasoner", 1, 2)) as journal:
+        trainer = grpo.Trainer(base, ROWS, by_length, chosen, config, journal, open_image)
+        trainer.model.gradient_checkpointing_enable(config.gradient_checkpointing_kwargs)
+        with trainer._writing():
+            assert not trainer.model.is_gradient_checkpointing
+        kinds = [
+            part._gradient_checkpointing_func.keywords
+            for part in trainer.model.modules()
+            if getattr(part, "gradient_checkpointing", False)
+        ]
+    assert kinds and all(kind == {"use_reentrant": True} for kind in kinds)
 
 
 def test_other_images_give_another_loss(step: Step) -> None:
