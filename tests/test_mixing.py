@@ -11,7 +11,7 @@ import pytest
 from small_loop import ROOT, rows, small
 
 from visplay import mixing, pool, stages
-from visplay.mixing import Counts, Mixed, counted, mix, shares
+from visplay.mixing import Counts, Mixed, counted, mix, origin
 from visplay.pool import LoadedPool
 from visplay.recipe import Recipe
 from visplay.records import Ballot, SilverAnswer, write_jsonl
@@ -133,7 +133,7 @@ def test_the_same_call_finds_the_same_rows_again(run: Run, images: LoadedPool) -
 
 
 def test_the_reasoner_is_trained_on_the_mixture_and_the_run_says_so(run: Run, images: LoadedPool) -> None:
-    assert shares(run, 1) == {}
+    assert origin(run, 1) == {}
     stages.train_reasoner(run, recipe(anchor_share=0.9), 1, BASE, labelled(run, 1, images), images, None)
     trained = run.directory / "iter_01" / "reasoner"
     anchors = {line["image_id"] for line in rows(run.directory / "iter_01" / "mix" / "anchors.jsonl")}
@@ -141,4 +141,4 @@ def test_the_reasoner_is_trained_on_the_mixture_and_the_run_says_so(run: Run, im
     assert anchors & {line["image"] for line in rows(trained / "samples.jsonl")}
     manifest = read_manifest(trained)
     assert manifest is not None and manifest["inputs"]["mixed"] == digest(run.directory / "iter_01" / "mix")
-    assert shares(run, 1) == {"anchor_share": 0.9, "replay_share": 0.0}
+    assert origin(run, 1) == {"anchor_share": 0.9, "replay_share": 0.0}

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from visplay.images import PoolImage
 from visplay.pool import LoadedPool, list_own, load_own, render
@@ -83,17 +84,22 @@ def counted(silver: int, earlier: int, anchor_share: float, replay_share: float)
     return Counts(silver, replayed, round((silver + replayed) * anchor_share / (1 - anchor_share)))
 
 
-def shares(run: Run, k: int) -> dict[str, float]:
-    """The shares that iteration k's Reasoner was trained on; nothing where it was not, or on a control's answers."""
+def origin(run: Run, k: int) -> dict[str, Any]:
+    """Where the rows came from that iteration k's Reasoner was trained on, for its ScoreRow.
+
+    Nothing where it was not trained, or on a control's answers.
+    """
     folder = run.directory / f"iter_{k:02d}"
     trained = read_manifest(folder / "reasoner")
     if trained is None or trained["inputs"]["control"]:
         return {}
+    labelled = read_manifest(folder / "label")
+    steers = {"audit_steers": True} if labelled and "audit" in labelled["inputs"] else {}
     if read_manifest(folder / STAGE) is None:
-        return {"anchor_share": 0.0, "replay_share": 0.0}
+        return {"anchor_share": 0.0, "replay_share": 0.0, **steers}
     summary = json.loads((folder / STAGE / "summary.json").read_text(encoding="utf-8"))
     rows = summary["silver"] + summary["replayed"] + summary["anchors"]
-    return {"anchor_share": summary["anchors"] / rows, "replay_share": summary["replayed"] / rows}
+    return {"anchor_share": summary["anchors"] / rows, "replay_share": summary["replayed"] / rows, **steers}
 
 
 def _make_anchors(folder: Path, recipe: Recipe, k: int, count: int) -> None:

@@ -145,7 +145,7 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
     inputs = {"reasoner": _identity(run, judged), "silver": digest(labelled) if labelled else None}
     scored = json.loads((run.stage(k, "score", work, inputs) / "score.json").read_text(encoding="utf-8"))
     scored.pop("correct", None)
-    return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.shares(run, k)))
+    return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.origin(run, k)))
 
 
 def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> ScoreRow:

@@ -165,7 +165,8 @@ def _origin(row: ScoreRow) -> str:
     """One line on where the labels came from that a checkpoint was trained on."""
     replayed = f", {_percent(row.replay_share)} % of the rows replayed" if row.replay_share else ""
     anchors = f"{_percent(row.anchor_share)} % of the rows are anchors with true answers"
-    return f"{row.name}: {anchors if row.anchor_share else 'label-free'}{replayed}"
+    chosen = "labels trusted by what the audit knows" if row.audit_steers else "label-free"
+    return f"{row.name}: {anchors if row.anchor_share else chosen}{replayed}"
 
 
 def _families(rows: Sequence[ScoreRow]) -> str:
