@@ -103,8 +103,8 @@ class Run:
             self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
         else:
             started = time.time()
-            logger.info("%s: started", label)
             with self._named(label):
+                logger.info("%s: started", label)
                 self._make(result, work, inputs, resumable, alone)
             entry = lead(self.processes, lambda: ledger.note(self.directory, result, started, time.time()))
             logger.info("%s: %.1f s%s", label, entry["seconds"], ledger.described(entry["summary"]))
