@@ -16,7 +16,7 @@ from PIL import Image
 from visplay.engine import grpo
 from visplay.engine.models import load_processor
 from visplay.engine.prompts import encode
-from visplay.engine.sampling import LocalSampler, Sampler
+from visplay.engine.sampling import LocalSampler, Sampler, SharedSampler
 from visplay.plan.layout import layout_of
 from visplay.plan.memory import Memory, Moments, Writing, training
 from visplay.plan.shapes import Shape, shape_of
@@ -50,11 +50,8 @@ class Measured:
 
 def frozen_role(recipe: Recipe) -> Sampler:
     """The model that votes: one of its own, or with LoRA the one in training."""
-    if not _adapted(recipe):
-        return LocalSampler(recipe.model, recipe.pool, recipe.sampling)
-    from visplay.engine.sampling import SharedSampler
-
-    return SharedSampler(recipe.model, recipe.pool, recipe.sampling)
+    kind = LocalSampler if recipe.lora.rank is None else SharedSampler
+    return kind(recipe.model, recipe.pool, recipe.sampling)
 
 
 def run(recipe: Recipe, step: Step, frozen: Sampler | None, peak: Peak, folder: Path | None = None) -> Measured:
@@ -86,7 +83,7 @@ def run(recipe: Recipe, step: Step, frozen: Sampler | None, peak: Peak, folder: 
         return [grpo.Score(float(i % 2)) for i in range(len(rows))]
 
     rows = [grpo.Row(PROMPT, ImageRecord("noise", "", None, *image.size))] * (2 * step.prompts)
-    shared = {"frozen": frozen} if _adapted(recipe) else {}
+    shared = {"frozen": frozen} if recipe.lora.rank is not None else {}
     keep = nullcontext(folder) if folder else tempfile.TemporaryDirectory()
     with keep as where:
         peak.reset()
@@ -130,11 +127,6 @@ def prompt_tokens(recipe: Recipe, image_tokens: int) -> int:
 def _writing(recipe: Recipe, prompts: int, copies: int, image: int, prompt: int, new: int) -> Writing:
     together = min(prompts, max(1, recipe.sampling.batch // copies))
     return Writing(together * copies, together, image, prompt, new)
-
-
-def _adapted(recipe: Recipe) -> bool:
-    lora = getattr(recipe, "lora", None)
-    return lora is not None and lora.rank is not None
 
 
 def _finish() -> None:

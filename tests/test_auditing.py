@@ -12,10 +12,10 @@ import pytest
 from small_loop import ROOT, rows, small
 
 from visplay import auditing
-from visplay.evaluation.trust import TrustFigures
 from visplay.labels.answers import same
 from visplay.recipe import Recipe, RecipeError
 from visplay.records import silver_answer
+from visplay.report.trust import TrustFigures
 from visplay.runs import Run, ledger
 
 BASE = "data/base"

@@ -1,16 +1,24 @@
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from visplay.labels.silver import DROP_REASONS, Candidate, account, judge, label, needs_second, needs_votes, settle
+from visplay.labels.silver import DROP_REASONS, Candidate, account, judge, needs_second, needs_votes, settle
 from visplay.labels.voting import vote
 from visplay.recipe import LabelSettings, QuotaSettings
 from visplay.recipe.schema import BandSettings
 from visplay.records import Ballot, Question, QuestionType, SilverAnswer
 
 SETTINGS = LabelSettings(votes=8, band_low=0.25, band_high=0.75, min_parsed=5)
+
+
+def label(
+    candidates: Sequence[Candidate], ballots: Sequence[Ballot | None], settings: LabelSettings, *more: Any, **trust: Any
+) -> list[SilverAnswer]:
+    """Each row by itself, then all together, as the label stage does it."""
+    return settle(judge(candidates, ballots, settings, *more, **trust), settings)
 
 
 def candidate(text: str, image_id: str = "i", kind: QuestionType = "short_text") -> Candidate:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from visplay.evaluation.statistics import clustered_interval, wilson
-from visplay.evaluation.trust import Audited, Bin, Rate, audited, trust
+from visplay.evaluation.trust import Audited, audited, trust
 from visplay.records import Ballot, Question, SilverAnswer
+from visplay.report.trust import Bin, Rate
 
 
 def row(

@@ -23,11 +23,12 @@ from visplay.evaluation.data import DataError
 from visplay.evaluation.items import Item, Kind, letter
 from visplay.evaluation.pictures import Illustrated, read_illustrated
 from visplay.evaluation.predictions import fingerprint
-from visplay.evaluation.trust import Audited, Rate, TrustFigures, audited, trust
+from visplay.evaluation.trust import Audited, audited, trust
 from visplay.labels.answers import compare
 from visplay.pool import LoadedPool, list_own, load_own, render
 from visplay.recipe import Recipe, RecipeError
 from visplay.records import Question, QuestionType, SilverAnswer, read_jsonl, write_jsonl
+from visplay.report.trust import Rate, TrustFigures
 from visplay.roles import questioner
 from visplay.runs import Run, digest, summarise
 from visplay.stages import label

@@ -147,8 +147,7 @@ class Trainer(GRPOTrainer):
         return models.load_processor(self._start, self._recipe.pool.min_tokens, self._recipe.pool.max_tokens)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self._read = self._turn
-        # TRL shuffles what it gets in return, so that each completion keeps its row.
+        self._read = self._turn  # TRL shuffles what it gets in return: each completion keeps its row
         scored = super()._generate_and_score_completions(inputs) | {"row": torch.tensor(self._turn)}
         weights = scored["advantages"].new_tensor([self._rows[row].weight for row in self._turn])
         return scored | {"advantages": scored["advantages"] * weights}

@@ -7,7 +7,7 @@ bootstrap that draws whole images, since questions about one image stand or fall
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -15,6 +15,7 @@ from scipy.stats import mannwhitneyu
 
 from visplay.evaluation.statistics import clustered_interval
 from visplay.records import SilverAnswer
+from visplay.report.trust import Bin, Rate, TrustFigures, TypeFigures
 
 BINS = 10  # of confidence, equally wide
 
@@ -39,68 +40,6 @@ class Audited:
     well_formed: bool | None
     answerable: bool | None
     right: bool | None
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of `n` rows with its interval."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Rows with a confidence above `low` and up to `high`: their mean confidence, and how many of them are right."""
-
-    low: float
-    high: float
-    confidence: float
-    right: Rate
-
-
-@dataclass(frozen=True)
-class TypeFigures:
-    """Questions of one type; as in `TrustFigures`."""
-
-    candidates: int
-    kept: int
-    silver_accuracy: Rate | None
-    well_posed_accuracy: Rate | None
-    validity: Rate | None
-
-
-@dataclass(frozen=True)
-class TrustFigures:
-    """An audit. Shares are None where there is nothing to take them of, or nobody to judge.
-
-    `validity` is the share of all candidates that are well-formed and answerable. Of the *kept* rows: `silver_accuracy`
-    counts as wrong the ill-posed ones, unless the silver answer says so, and those that nobody can judge;
-    `well_posed_accuracy` leaves both out; `ill_posed_share` and `unreadable_share` say how many they are.
-    `dropped_accuracy` is over the dropped rows that could be judged, and by reason.
-
-    Over all rows that could be judged, kept and dropped: `calibration` sets confidence against truth,
-    `calibration_error` is the mean distance of the two, weighted by rows (expected calibration error), and `auroc` the
-    chance that a right answer has more confidence than a wrong one, half for a tie; `auroc_well_posed` without
-    ill-posed questions.
-    """
-
-    candidates: int
-    kept: int
-    validity: Rate | None
-    silver_accuracy: Rate | None
-    well_posed_accuracy: Rate | None
-    ill_posed_share: Rate | None
-    unreadable_share: Rate | None
-    dropped_accuracy: Rate | None
-    by_type: Mapping[str, TypeFigures]
-    by_reason: Mapping[str, Rate]
-    calibration: tuple[Bin, ...]
-    calibration_error: float | None
-    auroc: float | None
-    auroc_well_posed: float | None
 
 
 def audited(

@@ -60,19 +60,6 @@ def needs_second(
     ]
 
 
-def label(
-    candidates: Sequence[Candidate],
-    ballots: Sequence[Ballot | None],
-    settings: LabelSettings,
-    questioner: str,
-    reasoner: str,
-    second: Sequence[Ballot | None] | None = None,
-    trust: TrustOf | None = None,
-) -> list[SilverAnswer]:
-    """One row per candidate, in order: what `judge` says of each by itself, then what `settle` says of all together."""
-    return settle(judge(candidates, ballots, settings, questioner, reasoner, second, trust), settings)
-
-
 def judge(
     candidates: Sequence[Candidate],
     ballots: Sequence[Ballot | None],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from visplay.evaluation.trust import TrustFigures
+from visplay.report.trust import TrustFigures
 from visplay.runs.results import write_whole
 
 Interval = tuple[float, float]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from visplay.evaluation.trust import Rate
 from visplay.report.scores import BenchmarkScore, Interval, ScoreRow
+from visplay.report.trust import Rate
 
 _ABSENT = "-"
 _ROLES = ("questioner", "reasoner")
