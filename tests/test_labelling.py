@@ -66,7 +66,8 @@ def test_by_default_there_is_one_pass_and_no_trust(pictures: dict[str, PoolImage
     sampler = Scripted(**SCRIPT)
     found, cost = rows(sampler, pictures)
     assert [(row.dropped, row.trust) for row in found] == [("too easy", None), (None, None), ("tie", None)]
-    assert sampler.calls == [{"pictures": [*pictures.values()], "n": 4, "seed": 7, "begin": ""}] and not cost
+    assert sampler.calls == [{"pictures": [*pictures.values()], "n": 4, "seed": 7, "begin": ""}]
+    assert cost == {"votes": 12, "second_votes": 0}
 
 
 def test_what_would_be_kept_is_voted_on_again_as_the_recipe_says_and_counted(pictures: dict[str, PoolImage]) -> None:
@@ -77,7 +78,7 @@ def test_what_would_be_kept_is_voted_on_again_as_the_recipe_says_and_counted(pic
     assert sampler.calls[1] == again | {"seed": 8}
     assert [row.dropped for row in found] == ["too easy", None, "tie"]
     assert [len(row.ballot.votes) for row in found if row.ballot] == [4, 8, 4]
-    assert cost == {"first_votes": 12, "second_votes": 4}
+    assert cost == {"votes": 12, "second_votes": 4}
 
 
 def test_trust_comes_from_the_audit_where_there_is_one(pictures: dict[str, PoolImage], tmp_path: Path) -> None:
@@ -118,6 +119,6 @@ def test_a_loop_with_a_second_pass_and_weights_goes_through(tmp_path: Path, monk
     kept = [row for row in found if row["dropped"] is None]
     assert kept and all(row in again and 0 < row["trust"] < 1 for row in kept)
     summary = json.loads((tmp_path / "iter_01" / "label" / "summary.json").read_text())
-    assert summary["second_votes"] == 6 * len(again) <= summary["first_votes"]
+    assert summary["second_votes"] == 6 * len(again) <= summary["votes"]
     assert summary["candidates"] == len(found) == summary["kept"] + sum(summary["dropped"].values())
     assert (tmp_path / "iter_01" / "reasoner" / "checkpoint").is_dir()

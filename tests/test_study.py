@@ -1,15 +1,18 @@
-"""The controls replace answers and nothing else, and the table says what the runs hold."""
+"""Controls replace answers and nothing else, study files are read or refused, tables say what the runs hold."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from visplay.recipe import PoolSettings, Recipe, RecipeError
+from visplay.recipe import RecipeError
 from visplay.records import Ballot, Question, SilverAnswer
-from visplay.study import ILL_POSED, OUTSIDE, check, shuffled, table, true
+from visplay.study import Setting, Study, read_study, tables
+from visplay.study.controls import ILL_POSED, OUTSIDE, shuffled, true
+from visplay.study.table import GAINS
 from visplay.worlds.scenes import Scene, Thing
 
+RECIPES = Path(__file__).parents[1] / "recipes"
 SCENE = Scene("pool", 0, (Thing(0, 0, "small", "red", "7"), Thing(2, 2, "large", "red", "circle")))
 
 
@@ -60,28 +63,103 @@ def test_a_true_unanswerable_stays_and_a_needless_one_is_put_right() -> None:
     assert [each.dropped for each in corrected] == [None, None]
 
 
-def test_the_table_gives_mean_and_spread_of_the_last_row_minus_the_base(tmp_path: Path) -> None:
-    for seed, last in enumerate((0.66, 0.70)):
-        figures = ({"greedy": 0.60, "greedy_reasoned": 0.60, "one_sample": 0.5, "majority": 0.64}, last)
-        base, final = figures[0], dict.fromkeys(figures[0], figures[1])
-        run = tmp_path / f"silver_{seed}"
-        run.mkdir()
-        (run / "scores.json").write_text(json.dumps({"rows": [base, final]}))
-    line = table(tmp_path, ["silver"], [0, 1], iterations=1).splitlines()[-1]
-    # (6.0 + 10.0) / 2 = 8.0; sample standard deviation of 6 and 10 is 2.83
-    assert line == "| silver | 2 | 60.0 ± 0.0 | 68.0 ± 2.8 | +8.0 ± 2.8 | +8.0 ± 2.8 | +18.0 ± 2.8 | +4.0 ± 2.8 |"
+def study(tmp_path: Path, text: str, *overrides: str) -> Study:
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    return read_study(file, overrides)
 
 
-def test_the_table_names_runs_that_are_not_finished(tmp_path: Path) -> None:
-    (tmp_path / "true_0").mkdir()
-    (tmp_path / "true_0" / "scores.json").write_text(json.dumps({"rows": [{"greedy": 0.5}]}))
-    assert table(tmp_path, ["true"], [0, 1], iterations=2).splitlines()[-1] == "true: 2 of 2 runs are not finished"
+def scores(greedy: float, **other: object) -> dict[str, object]:
+    labels = {"kept": 30, "candidates": 100, "silver_accuracy": 0.6, "well_posed_accuracy": 0.7, "votes": 1000}
+    labels |= {"ill_posed_share": 0.1, "distinct_kept": 0.9, "blind_share_kept": 0.4, "second_votes": 100}
+    return dict.fromkeys(GAINS.values(), greedy) | labels | {"blind_votes": 150} | other
 
 
-def test_a_study_without_known_answers_is_refused() -> None:
+def leave(setting: Setting, out: Path, seed: int, *rows: dict[str, object]) -> None:
+    folder = setting.folder(out, seed)
+    folder.mkdir(parents=True)
+    (folder / "scores.json").write_text(json.dumps({"rows": rows}))
+
+
+def test_a_study_lays_its_changes_and_then_the_commands_over_its_recipes(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text((RECIPES / "smoke.yaml").read_text())
+    read = study(
+        tmp_path,
+        f"recipe: {RECIPES / 'tiny.yaml'}\nseeds: [4, 5]\nsettings:\n  as it is: {{}}\n"
+        "  true answers: {control: 'true', recipe: other.yaml, set: [labels.votes=5, iterations=9]}\n",
+        "iterations=1",
+    )
+    plain, controlled = read.settings
+    assert (plain.name, plain.control, plain.recipe.ask.images, plain.recipe.labels.votes) == (
+        "as it is",
+        None,
+        3000,
+        10,
+    )
+    assert (controlled.control, controlled.recipe.ask.images, controlled.recipe.labels.votes) == ("true", 48, 5)
+    assert (plain.recipe.iterations, controlled.recipe.iterations, read.seeds) == (1, 1, (4, 5))
+    assert controlled.folder(tmp_path, 4) == tmp_path / "true-answers_4"
+    assert [setting.name for setting in read.only(["true answers"], [7]).settings] == ["true answers"]
+    assert read.only(None, [7]).seeds == (7,)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("settings: {a: {}}", "a: recipe: missing"),
+        ("recipe: TINY", "settings: none"),
+        ("recipe: TINY\nsettings: {a: {control: random}}", "a: control: 'random' is not one of shuffled, true"),
+        ("recipe: TINY\nsettings: {a: {set: [labels.vote=3]}}", "a: labels.vote: unknown key"),
+        ("recipe: TINY\nsettings: {a: {set: [pool.source=photos]}}", "a: pool.source: photos has no known answers"),
+        ("recipe: TINY\nsettings: {a: {set: [evaluation.world=null]}}", "a: evaluation.world: null measures nothing"),
+        ("recipe: TINY\nseed: [1]\nsettings: {a: {}}", "not a study: Key 'seed'"),
+        ("- 1", "not a study"),
+        ("a: [", "not a study"),
+    ],
+)
+def test_a_study_that_cannot_be_made_is_refused_by_name(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(RecipeError) as refusal:
-        check(Recipe(model="base", pool=PoolSettings(source="photos")))
-    assert [problem.partition(":")[0] for problem in refusal.value.problems] == ["pool.source", "evaluation.world"]
+        study(tmp_path, text.replace("TINY", str(RECIPES / "tiny.yaml")))
+    assert problem in refusal.value.problems[0]
+
+
+def test_an_unknown_setting_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="tru: no such setting; the study has true"):
+        study(tmp_path, f"recipe: {RECIPES / 'tiny.yaml'}\nsettings: {{'true': {{}}}}").only(["tru"], None)
+
+
+@pytest.fixture
+def two_iterations(tmp_path: Path) -> Study:
+    return study(tmp_path, f"recipe: {RECIPES / 'tiny.yaml'}\nseeds: [0, 1]\nsettings: {{silver: {{}}}}")
+
+
+def test_the_tables_give_mean_and_spread_over_the_seeds(tmp_path: Path, two_iterations: Study) -> None:
+    (setting,) = two_iterations.settings
+    leave(setting, tmp_path, 0, scores(0.60), scores(0.62), scores(0.66, silver_accuracy=0.5, kept=20))
+    leave(setting, tmp_path, 1, scores(0.60), scores(0.64, silver_accuracy=0.7), scores(0.70, silver_accuracy=0.5))
+    labels, gains = (table.splitlines()[-1] for table in tables(two_iterations, tmp_path).split("\n\n"))
+    # .6 and .7: mean .65, standard deviation .0707; 20 and 30 of 100: 25 and 7.07; 250 votes beyond 1,000
+    assert labels.startswith("| silver | 2 | 30.0 ± 0.0 → 25.0 ± 7.1 | 65.0 ± 7.1 → 50.0 ± 0.0 | 70.0 ± 0.0")
+    assert labels.endswith("| 40.0 ± 0.0 → 40.0 ± 0.0 | 90.0 ± 0.0 → 90.0 ± 0.0 | 25.0 ± 0.0 → 25.0 ± 0.0 |")
+    # (6.0 + 10.0) / 2 = 8.0; sample standard deviation of 6 and 10 is 2.83
+    change = "+8.0 ± 2.8"
+    assert gains == f"| silver | 2 | 60.0 ± 0.0 | 63.0 ± 1.4, 68.0 ± 2.8 | {' | '.join([change] * 4)} | +6.0 |"
+
+
+def test_a_run_counts_by_the_checkpoint_that_its_guard_takes(tmp_path: Path, two_iterations: Study) -> None:
+    (setting,) = two_iterations.settings
+    ended = {"best": 0, "decision": "the loop ends; the base is the best"}
+    leave(setting, tmp_path, 0, scores(0.60), scores(0.40, guard=ended))
+    leave(setting, tmp_path, 1, scores(0.60), scores(0.70, guard={"best": 1}), scores(0.50, guard={"best": 1}))
+    gains = tables(two_iterations, tmp_path).splitlines()[-1]
+    assert gains.startswith("| silver | 2 | 60.0 ± 0.0 | 65.0 ± 7.1, 65.0 ± 7.1 | +5.0 ± 7.1 |")
+    assert gains.endswith("| +0.0 |")
+
+
+def test_runs_that_are_not_finished_are_named_and_left_out(tmp_path: Path, two_iterations: Study) -> None:
+    (setting,) = two_iterations.settings
+    leave(setting, tmp_path, 0, scores(0.5), scores(0.6))
+    assert tables(two_iterations, tmp_path) == "silver: 2 of 2 runs are not finished"
 
 
 @pytest.mark.parametrize("control", [shuffled, true])

@@ -36,18 +36,17 @@ def silver_rows(
     names: tuple[str, str],
     audited: Path | None,
 ) -> tuple[list[SilverAnswer], dict[str, int]]:
-    """The verdict on each candidate, and what a second pass has cost, as figures for the summary.
+    """The verdict on each candidate, and how many votes were drawn for it, as figures for the summary.
 
     `names` are those of the checkpoints that asked and vote; `audited` is what `earlier_audit` found.
     """
     settings = recipe.labels
     ballots = _votes(sampler, candidates, silver.needs_votes(candidates), pictures, recipe, seed)
-    second, cost = None, {}
+    second, cost = None, {"votes": settings.votes * sum(b is not None for b in ballots), "second_votes": 0}
     if settings.second_pass:
         again = silver.needs_second(candidates, ballots, settings)
         second = _votes(sampler, candidates, again, pictures, recipe, seed + 1, is_second=True)
-        cost = {"first_votes": settings.votes * sum(b is not None for b in ballots)}
-        cost |= {"second_votes": settings.votes * sum(again)}
+        cost["second_votes"] = settings.votes * sum(again)
     trusted = None
     if trust.wanted(settings):
         trusted = trust.trust_of(read_jsonl(audited / AUDIT) if audited else [], settings)

@@ -51,15 +51,20 @@ def sift(
 
 
 def blindness(rows: Sequence[SilverAnswer], labelled: Path) -> dict[str, float | None]:
-    """How often blind votes give the silver answer: before the filter, and of the rows that are kept.
+    """How often blind votes give the silver answer: before the filter, and of the rows that are kept; and their number.
 
     Empty where nobody voted blind.
     """
     if not (labelled / _VOTES).is_file():
         return {}
-    shares = _shares(read_jsonl(labelled / _VOTES))
+    lines = list(read_jsonl(labelled / _VOTES))
+    shares = _shares(lines)
     kept = [row.question.id for row in rows if row.dropped is None and row.question]
-    return {"blind_share": _mean(shares.values()), "blind_share_kept": _mean(shares[name] for name in kept)}
+    return {
+        "blind_share": _mean(shares.values()),
+        "blind_share_kept": _mean(shares[name] for name in kept),
+        "blind_votes": sum(len(line["votes"]) for line in lines),
+    }
 
 
 def label_stages(directory: Path, before: int) -> list[Path]:

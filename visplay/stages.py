@@ -137,7 +137,7 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
             row |= {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
         if labelled:
             rows = read_silver(labelled)
-            row |= _judge_silver(rows, recipe, pool) | sifting.blindness(rows, labelled)
+            row |= _judge_silver(rows, recipe, pool) | sifting.blindness(rows, labelled) | _cost(labelled)
         (folder / "score.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
         shown = ("greedy", "one_sample", "majority", "silver_accuracy")
         summarise(folder, {name: row[name] for name in shown if row.get(name) is not None})
@@ -184,6 +184,12 @@ def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) ->
     if not recipe.pool.source.startswith(WORLD):
         return account  # nobody knows the true answers on a user's own images
     return account | dataclasses.asdict(audit(rows, pool.scene_of))
+
+
+def _cost(labelled: Path) -> dict[str, int]:
+    """The votes that were drawn in a label stage."""
+    summary = json.loads((labelled / "summary.json").read_text(encoding="utf-8"))
+    return {name: summary[name] for name in ("votes", "second_votes") if name in summary}
 
 
 def _candidate(row: Mapping[str, Any]) -> silver.Candidate:

@@ -47,9 +47,10 @@ class ScoreRow:
     cannot read (`outside_grammar_share`). `mean_confidence` and `distinct_questions` are over all candidates;
     `dropped` counts by reason. `distinct_kept` is the number of different questions among the kept rows, as a share of
     them. `blind_share` is how often the silver answer is given without having seen the image, before rows that need
-    none are dropped, `blind_share_kept` the same of the kept rows. `unparsed` counts greedy answers on held-out
-    questions; `short_cut_share` is the share of them given without any reasoning, and `greedy_reasoned` the accuracy
-    when that is forbidden.
+    none are dropped, `blind_share_kept` the same of the kept rows. `votes` were drawn on all candidates,
+    `second_votes` on those that they would keep, `blind_votes` on what these leave. `unparsed` counts greedy answers on
+    held-out questions; `short_cut_share` is the share of them given without any reasoning, and `greedy_reasoned` the
+    accuracy when that is forbidden.
     `health` has the figures of `visplay.report.health` for the set, the questioner and the reasoner; `guard`, where the
     recipe has one, its `alarms`, its `decision` and the `best` iteration so far.
     `audit` is about images that training never sees. `anchor_share` and `replay_share` are of the rows that the
@@ -81,6 +82,9 @@ class ScoreRow:
     distinct_kept: float | None = None
     blind_share: float | None = None
     blind_share_kept: float | None = None
+    votes: int | None = None
+    second_votes: int | None = None
+    blind_votes: int | None = None
     benchmarks: Mapping[str, BenchmarkScore] = field(default_factory=dict)  # by name; those that the recipe asks for
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     guard: Mapping[str, Any] = field(default_factory=dict)

@@ -72,7 +72,8 @@ def _labels(rows: Sequence[ScoreRow]) -> str:
         for row in asked
     ]
     sight = [_sight(row) for row in asked if row.blind_share is not None]
-    return "\n".join([grid(header, body), *map(_accounting, asked), *sight]) if asked else ""
+    cost = [_cost(row) for row in asked if row.votes and (row.second_votes or row.blind_votes)]
+    return "\n".join([grid(header, body), *map(_accounting, asked), *sight, *cost]) if asked else ""
 
 
 def _accounting(row: ScoreRow) -> str:
@@ -85,6 +86,13 @@ def _accounting(row: ScoreRow) -> str:
 def _sight(row: ScoreRow) -> str:
     before, after = _percent(row.blind_share), _percent(row.blind_share_kept)
     return f"{row.name}: blind votes give the silver answer {before} %, of the kept rows {after} %"
+
+
+def _cost(row: ScoreRow) -> str:
+    """What the votes beyond the first pass cost, against it."""
+    extra = {"in a second pass": row.second_votes, "blind": row.blind_votes}
+    shown = (f"{count} {name} ({_points(count / row.votes)} %)" for name, count in extra.items() if count and row.votes)
+    return f"{row.name}: {row.votes} votes, {', '.join(shown)}"
 
 
 def _health(rows: Sequence[ScoreRow]) -> str:
