@@ -88,9 +88,9 @@ def test_table_says_what_is_answered_without_sight_where_it_was_asked() -> None:
 
 
 def test_votes_beyond_the_first_pass_are_shown_as_what_they_add() -> None:
-    row = replace(FIRST, votes=2000, second_votes=500, blind_votes=240)
+    row = dataclasses.replace(FIRST, votes=2000, second_votes=500, blind_votes=240)
     assert "iteration 1: 2000 votes, 500 in a second pass (+25.0 %), 240 blind (+12.0 %)" in render([BASE, row])
-    assert " votes, " not in render([BASE, replace(FIRST, votes=2000, second_votes=0)])
+    assert " votes, " not in render([BASE, dataclasses.replace(FIRST, votes=2000, second_votes=0)])
 
 
 def test_table_has_a_line_of_health_for_each_iteration_with_both_trainings() -> None:
