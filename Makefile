@@ -32,7 +32,7 @@ demo: install
 	HF_HUB_OFFLINE=1 $(BIN)/python tools/evolve.py recipes/tiny.yaml --out runs/demo
 
 test: install
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff format --check .

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 from small_loop import ROOT
-from test_grpo import recipe, train, weights, written
+from test_grpo import ROWS, recipe, train, weights, written
 from together import together
 
-from visplay.engine.grpo import Row, Score
+from visplay.engine.grpo import Check, Row, Score
 from visplay.engine.processes import connected
 from visplay.records import write_jsonl
 
@@ -32,8 +32,13 @@ def of_the_batch(rows: Sequence[Row], texts: Sequence[str]) -> list[Score]:
     return [Score(len(text) / mean, {"letters": float(len(text))}) for text in texts]
 
 
-def train_here(start: Path, folder: Path, settings: dict[str, Any], steps: int, dies_at: int = 0) -> None:
-    """In every process; the second ends itself when it is to give its rewards for the given time."""
+def train_here(
+    start: Path, folder: Path, settings: dict[str, Any], steps: int, dies_at: int = 0, shares: Sequence[float] = ()
+) -> None:
+    """In every process; the second ends itself when it is to give its rewards for the given time.
+
+    `shares` are what a check finds right, the first time and later.
+    """
     made = recipe(**settings)
     made.sampling.batch = 2  # a chunk for each prompt
     calls = 0
@@ -49,7 +54,9 @@ def train_here(start: Path, folder: Path, settings: dict[str, Any], steps: int, 
             write_jsonl(folder.with_name(f"{folder.name}_{processes.rank}_{calls}.jsonl"), seen)
             return of_the_batch(rows, texts)
 
-        train(start, folder, reward, steps, recipe=made)
+        found = iter(shares)
+        check = Check(ROWS[:3], lambda rows, texts: next(found)) if shares else None
+        train(start, folder, reward, steps, recipe=made, check=check)
 
 
 def seen(folder: Path, rank: int, call: int) -> str:
@@ -123,3 +130,14 @@ def test_on_another_number_of_processes_a_killed_training_begins_again(
     ours, theirs = weights(tmp_path / "killed" / "checkpoint"), weights(runs["one"] / "checkpoint")
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert written(tmp_path / "killed") == written(runs["one"])
+
+
+def test_processes_that_share_the_weights_keep_the_start_where_it_was_best(
+    base: Path, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    settings = PLAIN | {"deepspeed": zero(3)}
+    assert together(train_here, base, tmp_path / "run", settings, 2, 0, (0.9, 0.1), count=2) == [None, None]
+    assert [row["right"] for row in written(tmp_path / "run", "checks.jsonl")] == [0.9, 0.1]
+    kept, start = weights(tmp_path / "run" / "checkpoint"), weights(base)
+    assert all(torch.equal(kept[name].float(), start[name].float()) for name in start)
+    assert written(tmp_path / "run") == written(runs["two by ZeRO-3"])

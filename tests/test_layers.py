@@ -24,6 +24,7 @@ FLOORS = {
     "visplay.stages": LOOP,
     "visplay.staging": LOOP,
     "visplay.mixing": LOOP,
+    "visplay.withheld": LOOP,
     "visplay.auditing": LOOP,
     "visplay.pool": LOOP,
     "visplay.labelling": LOOP,

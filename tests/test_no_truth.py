@@ -59,6 +59,11 @@ def test_only_the_score_asks_for_the_truth(loop: Loop, tmp_path: Path, poisoned:
     assert differing(again, loop.directory, iterations=[1]) == []
 
 
+def said(row: dict[str, object]) -> set[str]:
+    """The figures that a row has."""
+    return {name for name, value in row.items() if value is not None and value is not False and value != {}}
+
+
 def test_a_folder_of_the_same_pixels_teaches_the_same_and_leaves_unmeasured_what_nobody_knows(
     loop: Loop, tmp_path: Path, poisoned: None
 ) -> None:
@@ -71,12 +76,12 @@ def test_a_folder_of_the_same_pixels_teaches_the_same_and_leaves_unmeasured_what
     assert committed(tmp_path / "run") == [(0, "pool"), (0, "score"), *((1, stage) for stage in STAGES[:-1])]
     assert differing(tmp_path / "run", loop.directory, iterations=[1]) == []
     known = {"iteration", "checkpoint", "candidates", "kept", "dropped", "mean_confidence", "distinct_questions"}
-    known |= {"distinct_kept"}
+    known |= {"distinct_kept", "votes", "second_votes"}
     known.add("health")
     known |= {"anchor_share", "replay_share"}
     base, row = scores(tmp_path / "run")
-    assert {name for name, value in base.items() if value not in (None, {})} == {"iteration", "checkpoint"}
-    assert {name for name, value in row.items() if value not in (None, {})} == known
+    assert said(base) == {"iteration", "checkpoint"}
+    assert said(row) == known
 
 
 def test_an_audit_and_what_it_takes_for_the_truth_change_nothing_that_is_trained(

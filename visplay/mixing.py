@@ -94,7 +94,8 @@ def origin(run: Run, k: int) -> dict[str, Any]:
     if trained is None or trained["inputs"]["control"]:
         return {}
     labelled = read_manifest(folder / "label")
-    steers = {"audit_steers": True} if labelled and "audit" in labelled["inputs"] else {}
+    audited = [made for made in (labelled, trained) if made and "audit" in made["inputs"]]
+    steers = {"audit_steers": True} if audited else {}
     if read_manifest(folder / STAGE) is None:
         return {"anchor_share": 0.0, "replay_share": 0.0, **steers}
     summary = json.loads((folder / STAGE / "summary.json").read_text(encoding="utf-8"))

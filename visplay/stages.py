@@ -33,6 +33,7 @@ from visplay.staging import found as _found
 from visplay.staging import identity as _identity
 from visplay.staging import sampler as _sampler
 from visplay.staging import seed as _seed
+from visplay.withheld import withhold
 from visplay.worlds.audit import audit
 
 logger = logging.getLogger(__name__)
@@ -107,17 +108,19 @@ def train_reasoner(
             "iteration %d: no question was kept, so the Reasoner is not trained; widen labels.band_* in a new --out", k
         )
         return start
-    mixed = mixing.mix(run, recipe, k, labelled, len(kept), pool, control)
+    aside = withhold(run, recipe, k, kept, pool)
+    mixed = mixing.mix(run, recipe, k, labelled, len(aside.left), pool, control)
 
     def work(folder: Path) -> None:
-        chosen = [(pool.by_id[row.image_id], row) for row in kept] + mixed.rows
-        reasoner.train(_found(run, start), chosen, recipe, _seed(recipe, k, "reasoner"), folder)
+        chosen = [(pool.by_id[row.image_id], row) for row in aside.left] + mixed.rows
+        reasoner.train(_found(run, start), chosen, recipe, _seed(recipe, k, "reasoner"), folder, aside.rows)
 
     inputs: Inputs = {
         "start": _identity(run, start),
         "silver": digest(labelled),
         "control": control.name if control else None,
         **mixed.inputs,
+        **aside.inputs,
     }
     run.stage(k, "reasoner", work, inputs, resumable=True)
     return _checkpoint(k, "reasoner")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from accelerate import PartialState
+from transformers import TrainingArguments
+from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_hf_deepspeed_config
 
 
 def exact_weights(model: torch.nn.Module, partitioned: bool, with_frozen: bool) -> dict[str, torch.Tensor]:
@@ -26,3 +29,14 @@ def exact_weights(model: torch.nn.Module, partitioned: bool, with_frozen: bool) 
             if first:
                 found[name] = whole.detach().to("cpu", copy=True)
     return found
+
+
+@contextmanager
+def whole_models(args: TrainingArguments) -> Iterator[None]:
+    """Models are loaded whole meanwhile, not partitioned as the one in training is."""
+    unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if args.deepspeed:
+            set_hf_deepspeed_config(args.hf_deepspeed_config)

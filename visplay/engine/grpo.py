@@ -25,6 +25,7 @@ from accelerate import PartialState
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import GRPOConfig
 
+from visplay.engine.choosing import Check, Choice
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
 from visplay.engine.lora_trainer import LoraTrainer
 from visplay.engine.sampling import Sampler, SharedSampler
@@ -33,7 +34,7 @@ from visplay.recipe import Recipe, RecipeError, batching
 from visplay.runs import STEPS
 from visplay.runs.processes import await_sight
 
-__all__ = ["NonFiniteError", "Row", "Score", "Trainer", "train"]
+__all__ = ["Check", "NonFiniteError", "Row", "Score", "Trainer", "train"]
 
 T = TypeVar("T")
 
@@ -61,14 +62,15 @@ def train(
     folder: Path,
     open_image: OpenImage,
     frozen: Sampler | None = None,
+    check: Check | None = None,
 ) -> None:
     """Train the model `start` for `steps` optimizer steps and save it as folder/checkpoint.
 
     Step s sees rows (s - 1) * prompts_per_step and on, in the order given, from the first again when they run out; each
     is completed `grpo.num_generations` times. `reward` gets all completions of a step at once, a group's next to each
     other, with one row for each completion; its answers must depend on nothing else. `open_image` gives an image that
-    is already resized. `frozen` is the sampler that the reward asks, if any: a SharedSampler is
-    lent the model in training.
+    is already resized. `frozen` is the sampler that the reward asks, if any: a SharedSampler is lent the model in
+    training. With a `check` the step is saved, from the start on, that does best in it, not the last.
 
     A killed call is gone on with by the same call on the same folder: the result has the same bytes. On another number
     of processes it begins again. All processes make the call. Raises NonFiniteError on a NaN step, ModelError for a
@@ -83,13 +85,13 @@ def train(
         _start_deepspeed(config)
         _forget_other_layouts(folder / STEPS, config)
         with closing(Journal(folder, role, steps, config.num_generations)) as journal:
-            given = (start, rows, reward, recipe, config, journal, open_image)
-            trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen)
             if resumed := _as_seen_first(journal.newest()):
                 await_sight(resumed)
+            choice = Choice(folder, check, resumed) if check else None
+            given = (start, rows, reward, recipe, config, journal, open_image, choice)
+            trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen)
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             journal.summarise()
-        unset_hf_deepspeed_config()  # what is saved is opened again, whole
         trainer.save(folder / CHECKPOINT)
         del trainer
 

@@ -98,7 +98,7 @@ class Journal(TrainerCallback):
         if self._process.is_main_process:
             shutil.rmtree(self._checkpoints / UNFINISHED, ignore_errors=True)
             for path in (self._rows, self._samples):
-                _keep_until(path, done)
+                keep_until(path, done)
         self._bar = tqdm(
             desc=f"train the {role}",
             total=steps,
@@ -226,7 +226,7 @@ def _append(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         file.writelines(json.dumps(row, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n" for row in rows)
 
 
-def _keep_until(path: Path, step: int) -> None:
+def keep_until(path: Path, step: int) -> None:
     """Cut a file after the last row of `step`; a row that a kill tore in two is later than any checkpoint."""
     if not path.exists():
         return

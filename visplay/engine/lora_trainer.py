@@ -17,6 +17,7 @@ from trl import GRPOConfig
 from trl.trainer.utils import use_adapter
 
 from visplay.engine import lora, models
+from visplay.engine.choosing import Choice
 from visplay.engine.decoding import own_randomness
 from visplay.engine.journal import Journal, Row
 from visplay.engine.sampling import Sampler, SharedSampler
@@ -38,10 +39,11 @@ class LoraTrainer(Trainer):
         config: GRPOConfig,
         journal: Journal,
         open_image: OpenImage,
+        choice: Choice | None = None,
         frozen: Sampler | None = None,
     ) -> None:
         self._frozen = frozen if isinstance(frozen, SharedSampler) else None
-        super().__init__(start, rows, reward, recipe, config, journal, open_image)
+        super().__init__(start, rows, reward, recipe, config, journal, open_image, choice)
         if self._partitioned:
             lora.cast(self.model)  # DeepSpeed gathers tensors of one type only
 
@@ -72,7 +74,7 @@ class LoraTrainer(Trainer):
         with super()._writing() as model, self.accelerator.autocast():
             yield model.get_base_model()
 
-    def _store(self, folder: Path, weights: dict[str, torch.Tensor] | None) -> None:
+    def _write_model(self, folder: Path, weights: dict[str, torch.Tensor] | None) -> None:
         models.save_adapter(self.accelerator.unwrap_model(self.model), self._processor(), folder, weights)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:

@@ -11,6 +11,7 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,10 +24,12 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from visplay.engine import models
-from visplay.engine.decoding import Drawing, chunks, generate, own_randomness
-from visplay.engine.exact import exact_weights
+from visplay.engine.choosing import Choice
+from visplay.engine.decoding import own_randomness
+from visplay.engine.exact import exact_weights, whole_models
 from visplay.engine.journal import Journal, Row, Score
-from visplay.engine.prompts import encode
+from visplay.engine.prompts import Request
+from visplay.engine.rollouts import Rollouts, after_shuffling, drawing
 from visplay.recipe import Recipe
 from visplay.records import ImageRecord
 from visplay.runs.results import move_whole
@@ -49,9 +52,10 @@ class Trainer(GRPOTrainer):
         config: GRPOConfig,
         journal: Journal,
         open_image: OpenImage,
+        choice: Choice | None = None,
     ) -> None:
         self._start, self._rows, self._reward, self._journal = start, rows, reward, journal
-        self._open_image, self._recipe = open_image, recipe
+        self._open_image, self._recipe, self._choice = open_image, recipe, choice
         model = self._model(config)
         self._opened: dict[int, Image.Image] = {}
         self._turn: list[int] = []  # the row of each completion that is this process's own
@@ -65,19 +69,14 @@ class Trainer(GRPOTrainer):
             args=config,
             train_dataset=Dataset.from_dict({"position": range(prompts)}),
             processing_class=self._processor(),
-            callbacks=[journal],
+            callbacks=[journal, *([choice] if choice else [])],
             rollout_func=self._roll_out,
         )
+        if choice:
+            choice.weigh = self._weigh
         self.remove_callback(PrinterCallback)
-        self._drawing = Drawing(
-            max_new_tokens=config.max_completion_length,
-            temperature=config.temperature,
-            ends=self.eos_token_ids,
-            banned=models.banned_tokens(model),
-            top_p=config.top_p,
-            top_k=config.top_k,
-            min_p=config.min_p,
-        )
+        self._rollouts = Rollouts(self.accelerator, self.processing_class, recipe.sampling.batch, self._writing)
+        self._drawing = drawing(config, self.eos_token_ids, models.banned_tokens(model))
 
     def training_step(
         self, model: torch.nn.Module, inputs: list[dict[str, int]], num_items_in_batch: Any = None
@@ -102,13 +101,11 @@ class Trainer(GRPOTrainer):
 
     def save(self, folder: Path) -> None:
         """Write the trained model as `folder`, whole or not at all, and remove the step checkpoints."""
-        model = self.accelerator.unwrap_model(self.model)
-        by_deepspeed = self.args.deepspeed_plugin is not None
-        weights = exact_weights(model, self._partitioned, self._stores_frozen) if by_deepspeed else None
+        unfinished = Path(self.args.output_dir)
+        if self._choice is None:
+            self._store(unfinished / folder.name)
         if self.accelerator.is_main_process:
-            unfinished = Path(self.args.output_dir)
-            self._store(unfinished / folder.name, weights)
-            move_whole(unfinished / folder.name, folder)
+            move_whole(self._choice.settle() if self._choice else unfinished / folder.name, folder)
             shutil.rmtree(unfinished.parent)
         self.accelerator.wait_for_everyone()
 
@@ -130,12 +127,22 @@ class Trainer(GRPOTrainer):
             models.freeze_vision(model)
         return model
 
-    def _store(self, folder: Path, weights: dict[str, torch.Tensor] | None) -> None:
+    def _store(self, folder: Path) -> None:
+        """Write the model as it stands, by the main process; all make the call."""
+        whole, by_deepspeed = self.accelerator.unwrap_model(self.model), self.args.deepspeed_plugin is not None
+        weights = exact_weights(whole, self._partitioned, self._stores_frozen) if by_deepspeed else None
+        if self.accelerator.is_main_process:
+            with whole_models(self.args):  # what is saved is opened again
+                self._write_model(folder, weights)
+
+    def _write_model(self, folder: Path, weights: dict[str, torch.Tensor] | None) -> None:
         """Write the checkpoint; `weights` under DeepSpeed."""
         # A partitioned model does not know by which names its tensors are stored.
         model = models.outline(self._start) if weights else self.accelerator.unwrap_model(self.model)
-        model.config, model.generation_config = self._as_loaded  # TRL has put in what it needs itself
+        in_training = model.config, model.generation_config  # TRL has put in what it needs itself
+        model.config, model.generation_config = self._as_loaded
         models.save(model, self._processor(), folder, like=self._start, weights=weights)
+        model.config, model.generation_config = in_training
 
     def _writing(self) -> AbstractContextManager[PreTrainedModel]:
         """The model to write with; ZeRO-3's weights are gathered whole, as each process reads its own tokens."""
@@ -202,30 +209,31 @@ class Trainer(GRPOTrainer):
         mine = self.accelerator.process_index * len(row)
         return [score.reward for score in scores[mine : mine + len(row)]]
 
-    def _roll_out(self, prompts: list[Any], _: GRPOTrainer) -> dict[str, Any]:
-        """TRL's rollout function: the completions of all processes, cut into the same chunks whatever their number."""
-        place, count = self.accelerator.process_index, self.accelerator.num_processes
-        written = []
-        with self._writing() as model:
-            for number, chunk in enumerate(chunks(gather_object(self._turn), self._recipe.sampling.batch)):
-                if number % count == place:
-                    with self._randomness(number):
-                        written.append((number, self._complete(model, *chunk)))
-        whole = [pair for _, pairs in sorted(gather_object(written)) for pair in pairs]
-        mine = whole[place * len(prompts) : (place + 1) * len(prompts)]
-        if count > 1:
-            self._later = _after_shuffling(len(whole))
-        return {"prompt_ids": [ids for ids, _ in mine], "completion_ids": [ids for _, ids in mine], "logprobs": None}
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        if self._choice:
+            self._weigh()
+        super()._save_checkpoint(model, trial)
 
-    def _complete(
-        self, model: torch.nn.Module, rows: Sequence[int], copies: Sequence[int]
-    ) -> list[tuple[list[int], list[int]]]:
-        """Ids of prompt and completion; each prompt is read once for all of its completions."""
-        inputs = encode(self.processing_class, [(self._picture(row), self._rows[row].prompt) for row in rows])
-        completions = iter(generate(model, inputs, copies, self._drawing))
-        read = zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
-        prompts = [ids[mask.bool()].tolist() for ids, mask in read]
-        return [(ids, next(completions)) for ids, count in zip(prompts, copies, strict=True) for _ in range(count)]
+    def _weigh(self) -> None:
+        """Have the model answer the rows that it is not trained on, greedily, to choose among steps."""
+        assert self._choice is not None
+        rows, greedy = self._choice.check.rows, replace(self._drawing, temperature=None)
+        written = self._rollouts.write(rows, lambda row: (self._open_image(row.image), row.prompt), greedy)
+        texts = self.processing_class.batch_decode([ids for _, ids in written], skip_special_tokens=True)
+        self._choice.note(self.state.global_step, texts, self._store)
+
+    def _roll_out(self, prompts: list[Any], _: GRPOTrainer) -> dict[str, Any]:
+        """TRL's rollout function: the completions of all processes."""
+        place = self.accelerator.process_index
+
+        def request(row: int) -> Request:
+            return self._picture(row), self._rows[row].prompt
+
+        whole = self._rollouts.write(gather_object(self._turn), request, self._drawing, self._randomness)
+        mine = whole[place * len(prompts) : (place + 1) * len(prompts)]
+        if self.accelerator.num_processes > 1:
+            self._later = after_shuffling(len(whole))
+        return {"prompt_ids": [ids for ids, _ in mine], "completion_ids": [ids for _, ids in mine], "logprobs": None}
 
     def _picture(self, row: int) -> Image.Image:
         """The image of a row, which may be another process's."""
@@ -241,10 +249,3 @@ class Trainer(GRPOTrainer):
     def _partitioned(self) -> bool:
         plugin = self.args.deepspeed_plugin
         return plugin is not None and plugin.zero_stage == 3
-
-
-def _after_shuffling(completions: int) -> torch.Tensor:
-    """The state in which TRL leaves torch's generator in one process; of several, each shuffles its own share only."""
-    with torch.random.fork_rng(devices=[]):
-        torch.randperm(completions)
-        return torch.get_rng_state()

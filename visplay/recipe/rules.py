@@ -179,6 +179,8 @@ def _quota(values: Values) -> list[str]:
 
 def _audit(values: Values) -> list[str]:
     images, data = values.get("audit.images"), values.get("audit.data")
+    if values.get("reasoner.keep_step") == "audit" and not images and data is None:
+        return ["reasoner.keep_step: audit chooses by an audit, and there is none; set audit.images or audit.data"]
     if not images or data is None:
         return []
     return [f"audit.images: {images} and audit.data: {data} are two audits; leave out one of them"]

@@ -150,6 +150,8 @@ class ReasonerSettings:
     group_filter: bool = False  # true: groups whose rewards are alike, or nearly all full, are left out
     anchor_share: float = 0.0  # of the rows: pictures of the world with true answers; above 0 no label-free claim holds
     replay_share: float = 0.0  # of the rows: kept rows of earlier iterations, all equally likely
+    keep_step: str = "last"  # or the step that is right most often about kept rows set aside (silver), or the audit's
+    check_rows: int = 200  # asked for that at every step checkpoint; silver: a fifth of the kept rows at most
 
 
 @dataclass

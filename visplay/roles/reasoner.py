@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from visplay.engine import grpo
 from visplay.engine.prompts import Picture
@@ -89,15 +90,22 @@ def vote(
 
 
 def train(
-    start: str | Path, rows: Sequence[tuple[PoolImage, SilverAnswer]], recipe: Recipe, seed: int, folder: Path
+    start: str | Path,
+    rows: Sequence[tuple[PoolImage, SilverAnswer]],
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    aside: Sequence[tuple[PoolImage, SilverAnswer]] = (),
 ) -> None:
     """GRPO from checkpoint `start` on silver rows, in an order shuffled by the seed and again for each pass.
 
-    Leaves the new checkpoint in folder/checkpoint.
+    Leaves the new checkpoint in folder/checkpoint: the last step, or where there are rows set `aside` the one that
+    answers these best.
     """
     count = rollouts(recipe, recipe.reasoner.steps) * recipe.reasoner.questions_per_step
     ordered = [rows[i] for i in _passes(len(rows), count, seed)]
-    opened = {picture.id: picture for picture, _ in rows}
+    opened = {picture.id: picture for picture, _ in [*rows, *aside]}
+    check = grpo.Check([_prompted(*row, recipe) for row in aside], lambda rows, texts: _right(rows, texts, recipe))
     grpo.train(
         start,
         [_prompted(picture, row, recipe) for picture, row in ordered],
@@ -110,6 +118,7 @@ def train(
         seed=seed,
         folder=folder,
         open_image=lambda record: opened[record.id].open(),
+        check=check if aside else None,
     )
 
 
@@ -128,6 +137,11 @@ def scores(rows: Sequence[SilverAnswer], completions: Sequence[str], recipe: Rec
         answer = canonical(said, row.question) if said is not None else None
         graded.append(grpo.Score(reward, terms, said=answer))
     return without_settled(graded, recipe.grpo["num_generations"]) if recipe.reasoner.group_filter else graded
+
+
+def _right(rows: Sequence[grpo.Row], completions: Sequence[str], recipe: Recipe) -> float:
+    graded = scores([row.source for row in rows], completions, recipe)
+    return fmean(score.terms["agrees"] or 0.0 for score in graded)
 
 
 def _prompted(picture: PoolImage, row: SilverAnswer, recipe: Recipe) -> grpo.Row:
