@@ -25,6 +25,7 @@ FLOORS = {
     "visplay.staging": LOOP,
     "visplay.mixing": LOOP,
     "visplay.withheld": LOOP,
+    "visplay.drift": LOOP,
     "visplay.auditing": LOOP,
     "visplay.pool": LOOP,
     "visplay.labelling": LOOP,

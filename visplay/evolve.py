@@ -6,6 +6,7 @@
         label       the Reasoner's votes -> silver answers -> kept, or dropped with a reason
         audit       the same on images that training never sees, held against what is known about them
         reasoner    trained by GRPO on the kept rows
+        drift       how far both have moved, if the recipe asks
         score       held-out accuracy against the base, silver answers against the truth where it is known
         benchmarks  those that the recipe names, against the base
         guard       its rules, if the recipe has a guard: go on, go back to the best iteration, or end
@@ -24,7 +25,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from visplay import auditing, pool, stages, watch
+from visplay import auditing, drift, pool, stages, watch
 from visplay.checks import check
 from visplay.engine import models
 from visplay.engine.processes import connected
@@ -49,11 +50,13 @@ def evolve(recipe: Recipe, directory: Path, control: Control | None = None, turn
         scored = stages.score(run, recipe, 0, reasoner, None, images)
         scores = [stages.benchmarks(run, recipe, 0, reasoner, scored)]
         for k in range(1, recipe.iterations + 1):
+            start = questioner, reasoner
             questioner = stages.train_questioner(run, recipe, k, questioner, reasoner, images)
             asked = stages.ask(run, recipe, k, questioner, images)
             silver = stages.label(run, recipe, k, asked, questioner, reasoner, images)
             audited = auditing.audit(run, recipe, k, questioner, reasoner)
             reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, images, control)
+            drift.measure(run, recipe, k, start, (questioner, reasoner), images)
             scored = replace(stages.score(run, recipe, k, reasoner, silver, images), audit=audited)
             scored = stages.benchmarks(run, recipe, k, reasoner, scored)
             verdict = watch.judge(run, recipe, k)

@@ -123,11 +123,11 @@ def _of_labels(name: str) -> Figure:
     return lambda seen: getattr(seen[-1].labels, name, None)
 
 
-def _of_training(name: str) -> Figure:
-    """The larger one of both roles'."""
+def _of_training(*names: str) -> Figure:
+    """The largest one of both roles'."""
 
     def figure(seen: Sequence[Health]) -> float | None:
-        found = [getattr(role, name, None) for role in (seen[-1].questioner, seen[-1].reasoner)]
+        found = [getattr(role, name, None) for role in (seen[-1].questioner, seen[-1].reasoner) for name in names]
         return max((value for value in found if value is not None), default=None)
 
     return figure
@@ -194,7 +194,7 @@ RULES = (
     Rule("labels not its own", "max_label_gap", _label_gap, "the Reasoner was sure of other answers than its labels"),
     Rule("length", "max_length_factor", _length_factor, "completions have another length than at the start"),
     Rule("truncated", "max_truncated", _of_training("truncated_last"), "completions do not come to an end"),
-    Rule("KL", "max_kl", _of_training("kl_last"), "a training went far from the checkpoint that it started from"),
+    Rule("KL", "max_kl", _of_training("kl_last", "kl_start"), "a training went far from where it began"),
     Rule("unscored", "max_unscored", _of_training("unscored"), "rewards could not be computed"),
     Rule("audit fall", "max_audit_fall", _fall("audit_accuracy"), "the audit finds silver answers less often true"),
     Rule(

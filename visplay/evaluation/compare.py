@@ -22,7 +22,7 @@ from visplay.evaluation.figures import Figures, Share
 from visplay.evaluation.files import SAMPLES, SCORES
 from visplay.evaluation.items import Item, Judgement
 from visplay.evaluation.statistics import Difference, average_gain, exact_test, sign_flip_test
-from visplay.report.table import grid
+from visplay.report.cells import grid
 
 _SMALLEST_P = 0.0001  # below it a figure of p says nothing more
 _JUDGEMENT = [field.name for field in dataclasses.fields(Judgement)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from visplay.evaluation.figures import Figures, Share
 from visplay.evaluation.scoring import Score
-from visplay.report.table import grid
+from visplay.report.cells import grid
 
 _ABSENT = "-"
 

@@ -67,6 +67,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "evaluation.samples": (1, None),
     "evaluation.max_new_tokens": (1, None),
     "evaluation.batch": (1, None),
+    "evaluation.kl_samples": (0, None),
     "guard.rollbacks": (1, None),
     "guard.min_valid": (0, 1),
     "guard.max_distinct_fall": (0, 1),

@@ -169,6 +169,7 @@ class EvaluationSettings:
     prompt: str = "benchmark"  # benchmark: its own; reasoner: its own, inside reasoner.prompt
     max_new_tokens: int = 2048  # longest answer to a benchmark
     batch: int = 8  # items of a benchmark answered together
+    kl_samples: int = 0  # completions of each trained role that its KL to start and base is measured on; 0: it is not
 
 
 @dataclass
@@ -187,7 +188,7 @@ class GuardSettings:
     max_label_gap: float | None = 0.3  # confidence of the kept rows less the first agreement with them in training
     max_length_factor: float | None = 2.0  # completions so many times as long, or as short, as in the first step
     max_truncated: float | None = 0.2  # share of the completions at the end of a training
-    max_kl: float | None = 0.5  # to the start of the stage, at its end; needs grpo.beta above 0
+    max_kl: float | None = 0.5  # to the start of a training, at its end; needs evaluation.kl_samples or grpo.beta
     max_unscored: float | None = 0.2  # share of the completions whose reward could not be computed
     max_audit_fall: float | None = 0.2  # under the best iteration's silver accuracy in the audit, where there is one
     max_heldout_fall: float | None = 0.03  # under the best checkpoint's held-out accuracy; said, never acted on

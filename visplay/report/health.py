@@ -56,8 +56,10 @@ class TrainingHealth:
     Samples: `reward`, its `group_spread`, groups with `zero_variance` or `filtered`, completions `unscored`,
     `parsed_last`, `truncated_last`, `distinct` in what they say, and in `one_answer_last` the share of the commonest;
     `terms` are the means of what a reward is made of, `agrees_first` is the Reasoner's agreement with silver answers.
-    State: `kl_last` to the checkpoint that the training began with (None without `grpo.beta`), entropy, tokens of a
-    completion in the mean and at the 95th percentile, learning rate of the last step, largest gradient norm.
+    State: `kl_last` to the checkpoint that the training began with, while it went on (None without `grpo.beta`);
+    `kl_start` to the same and `kl_base` to the base, of the result (None without `evaluation.kl_samples`); entropy,
+    tokens of a completion in the mean and at the 95th percentile, learning rate of the last step, largest gradient
+    norm.
     """
 
     steps: int
@@ -74,6 +76,8 @@ class TrainingHealth:
     agrees_first: float | None
     terms: Mapping[str, float | None]
     kl_last: float | None
+    kl_start: float | None
+    kl_base: float | None
     entropy_first: float | None
     entropy_last: float | None
     tokens_first: float | None
@@ -105,10 +109,11 @@ def examine(directory: Path, k: int) -> Health:
     folder = directory / f"iter_{k:02d}"
     labelled = _file(folder / "label", "silver.jsonl")
     trained = {role: _file(folder / role, "steps.jsonl") for role in ("questioner", "reasoner")}
+    moved = _summary(folder / "drift")
     return Health(
         iteration=k,
         labels=set_health([silver_answer(row) for row in read_jsonl(labelled)]) if labelled else None,
-        **{role: training_health(read_jsonl(path)) if path else None for role, path in trained.items()},
+        **{role: training_health(read_jsonl(at), moved.get(role)) if at else None for role, at in trained.items()},
         greedy=_summary(folder / "score").get("greedy"),
         audit_accuracy=_summary(folder / "audit").get("silver_accuracy"),
     )
@@ -140,8 +145,11 @@ def set_health(rows: Sequence[SilverAnswer]) -> SetHealth | None:
     )
 
 
-def training_health(steps: Steps) -> TrainingHealth | None:
-    """The figures of a training from its steps.jsonl, whose rows may lack what an older version did not write."""
+def training_health(steps: Steps, moved: Mapping[str, float] | None = None) -> TrainingHealth | None:
+    """The figures of a training from its steps.jsonl, whose rows may lack what an older version did not write.
+
+    `moved` is what the stage `drift` says of the role, if it was made.
+    """
     if not steps:
         return None
     quarter = max(1, len(steps) // 4)
@@ -163,6 +171,8 @@ def training_health(steps: Steps) -> TrainingHealth | None:
         agrees_first=_term(first, "agrees"),
         terms={name: _term(steps, name) for name in terms},
         kl_last=_over(last, "kl"),
+        kl_start=(moved or {}).get("kl_start"),
+        kl_base=(moved or {}).get("kl_base"),
         entropy_first=_over(first, "entropy"),
         entropy_last=_over(last, "entropy"),
         tokens_first=_over(first, "completion_tokens"),

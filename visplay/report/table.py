@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from visplay.report.scores import BenchmarkScore, Interval, ScoreRow
+from visplay.report.cells import ABSENT, decimal, grid, number, percent, points, span
+from visplay.report.scores import BenchmarkScore, ScoreRow
 from visplay.report.trust import Rate
 
-_ABSENT = "-"
 _ROLES = ("questioner", "reasoner")
 
 
@@ -24,24 +24,17 @@ def render(rows: Sequence[ScoreRow]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def grid(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell: the first flush left, figures flush right."""
-    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
-    lines = (header, ["-" * width for width in widths], *body)
-    return "\n".join(_line(cells, widths) for cells in lines)
-
-
 def _scores(rows: Sequence[ScoreRow]) -> str:
     header = ["held-out accuracy, %", "greedy", "95 % interval", "gain", "95 % interval", "one sample", "majority"]
     body = [
         [
             row.name,
-            _percent(row.greedy),
-            _range(row.greedy_interval),
-            _points(row.gain),
-            _range(row.gain_interval, signed=True),
-            _percent(row.one_sample),
-            _percent(row.majority),
+            percent(row.greedy),
+            span(row.greedy_interval),
+            points(row.gain),
+            span(row.gain_interval, signed=True),
+            percent(row.one_sample),
+            percent(row.majority),
         ]
         for row in rows
     ]
@@ -62,12 +55,12 @@ def _labels(rows: Sequence[ScoreRow]) -> str:
     body = [
         [
             row.name,
-            _count(row.candidates),
-            _count(row.kept),
-            _percent(row.kept_share),
-            _percent(row.silver_accuracy),
-            _ABSENT if row.mean_confidence is None else f"{row.mean_confidence:.2f}",
-            _count(row.distinct_questions),
+            number(row.candidates),
+            number(row.kept),
+            percent(row.kept_share),
+            percent(row.silver_accuracy),
+            ABSENT if row.mean_confidence is None else f"{row.mean_confidence:.2f}",
+            number(row.distinct_questions),
         ]
         for row in asked
     ]
@@ -84,36 +77,37 @@ def _accounting(row: ScoreRow) -> str:
 
 
 def _sight(row: ScoreRow) -> str:
-    before, after = _percent(row.blind_share), _percent(row.blind_share_kept)
+    before, after = percent(row.blind_share), percent(row.blind_share_kept)
     return f"{row.name}: blind votes give the silver answer {before} %, of the kept rows {after} %"
 
 
 def _cost(row: ScoreRow) -> str:
     """What the votes beyond the first pass cost, against it."""
     extra = {"in a second pass": row.second_votes, "blind": row.blind_votes}
-    shown = (f"{count} {name} ({_points(count / row.votes)} %)" for name, count in extra.items() if count and row.votes)
+    shown = (f"{count} {name} ({points(count / row.votes)} %)" for name, count in extra.items() if count and row.votes)
     return f"{row.name}: {row.votes} votes, {', '.join(shown)}"
 
 
 def _health(rows: Sequence[ScoreRow]) -> str:
     """A line for each iteration: its questions and votes, and of its trainings how they ended."""
     header = ["health, %", "valid", "unique", "one answer", "entropy"]
-    header += ["unscored", "equal", "cut off", "tokens", "KL"]
+    header += ["unscored", "equal", "cut off", "tokens", "KL", "KL to base"]
     body = [
         [
             row.name,
-            *(_percent(row.health["set"][name]) for name in ("valid", "distinct", "one_answer")),
-            _decimal(row.health["set"]["vote_entropy"]),
-            *(_pair(row, name, _percent) for name in ("unscored", "zero_variance", "truncated_last")),
+            *(percent(row.health["set"][name]) for name in ("valid", "distinct", "one_answer")),
+            decimal(row.health["set"]["vote_entropy"]),
+            *(_pair(row, name, percent) for name in ("unscored", "zero_variance", "truncated_last")),
             _drift(row),
-            _pair(row, "kl_last", _decimal),
+            _kl(row),
+            _pair(row, "kl_base", decimal),
         ]
         for row in rows
         if row.health.get("set")
     ]
     note = (
         "Valid and unique questions, most frequent silver answer, entropy of votes. Of both roles' training:\n"
-        "unscored completions, groups of equal rewards, completions cut off, their tokens, KL."
+        "unscored completions, groups of equal rewards, completions cut off, their tokens, KL to the start."
     )
     return f"{grid(header, body)}\n{note}" if body else ""
 
@@ -123,11 +117,21 @@ def _pair(row: ScoreRow, name: str, show: Callable[[float | None], str]) -> str:
     return "/".join(show(row.health.get(role, {}).get(name)) for role in _ROLES)
 
 
+def _kl(row: ScoreRow) -> str:
+    """KL of both roles to the start of their training: of the result where it was measured, else of the last steps."""
+    found = [row.health.get(role, {}) for role in _ROLES]
+    return "/".join(decimal(_first(each.get("kl_start"), each.get("kl_last"))) for each in found)
+
+
+def _first(*figures: float | None) -> float | None:
+    return next((figure for figure in figures if figure is not None), None)
+
+
 def _drift(row: ScoreRow) -> str:
     """Mean length of completions in the first and the last steps of both trainings."""
     ends = ("tokens_first", "tokens_last")
     found = [[row.health.get(role, {}).get(end) for end in ends] for role in _ROLES]
-    return "/".join("→".join(_ABSENT if each is None else f"{each:.0f}" for each in pair) for pair in found)
+    return "/".join("→".join(ABSENT if each is None else f"{each:.0f}" for each in pair) for pair in found)
 
 
 def _guard(rows: Sequence[ScoreRow]) -> str:
@@ -153,12 +157,12 @@ def _audit(rows: Sequence[ScoreRow]) -> str:
         [
             row.name,
             _mean(found.silver_accuracy),
-            _range((found.silver_accuracy.low, found.silver_accuracy.high) if found.silver_accuracy else None),
+            span((found.silver_accuracy.low, found.silver_accuracy.high) if found.silver_accuracy else None),
             _mean(found.well_posed_accuracy),
             _mean(found.ill_posed_share),
             _mean(found.validity),
-            _percent(found.auroc),
-            _percent(found.calibration_error),
+            percent(found.auroc),
+            percent(found.calibration_error),
         ]
         for row in rows
         if (found := row.audit)
@@ -171,8 +175,8 @@ def _audit(rows: Sequence[ScoreRow]) -> str:
 
 def _origin(row: ScoreRow) -> str:
     """One line on where the labels came from that a checkpoint was trained on."""
-    replayed = f", {_percent(row.replay_share)} % of the rows replayed" if row.replay_share else ""
-    anchors = f"{_percent(row.anchor_share)} % of the rows are anchors with true answers"
+    replayed = f", {percent(row.replay_share)} % of the rows replayed" if row.replay_share else ""
+    anchors = f"{percent(row.anchor_share)} % of the rows are anchors with true answers"
     chosen = "labels trusted by what the audit knows" if row.audit_steers else "label-free"
     return f"{row.name}: {anchors if row.anchor_share else chosen}{replayed}"
 
@@ -187,7 +191,7 @@ def _families(rows: Sequence[ScoreRow]) -> str:
         scores = [row.by_family.get(family) for row in measured]
         first, last = scores[0], scores[-1]
         change = None if first is None or last is None or len(scores) == 1 else last - first
-        body.append([family.replace("_", " "), *map(_percent, scores), _points(change)])
+        body.append([family.replace("_", " "), *map(percent, scores), points(change)])
     return grid(header, body) if families else ""
 
 
@@ -205,11 +209,11 @@ def _benchmark(name: str, scores: Sequence[BenchmarkScore]) -> list[str]:
     first, last = scores[0], scores[-1]
     return [
         f"{name}, {last.protocol}",
-        _count(last.n),
-        *(_percent(score.overall) for score in scores),
-        _points(last.gain),
-        _range(last.gain_interval, signed=True),
-        _count(last.unparsed) if len(scores) == 1 else f"{first.unparsed} -> {last.unparsed}",
+        number(last.n),
+        *(percent(score.overall) for score in scores),
+        points(last.gain),
+        span(last.gain_interval, signed=True),
+        number(last.unparsed) if len(scores) == 1 else f"{first.unparsed} -> {last.unparsed}",
     ]
 
 
@@ -220,34 +224,8 @@ def _gain(rows: Sequence[ScoreRow]) -> str:
         return ""
     low, high = last.gain_interval
     verdict = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
-    return f"{last.name} is {verdict} the base: {_points(last.gain)} points ({_range(last.gain_interval, signed=True)})"
+    return f"{last.name} is {verdict} the base: {points(last.gain)} points ({span(last.gain_interval, signed=True)})"
 
 
 def _mean(rate: Rate | None) -> str:
-    return _percent(rate.mean if rate else None)
-
-
-def _percent(share: float | None) -> str:
-    return _ABSENT if share is None else f"{100 * share:.1f}"
-
-
-def _points(change: float | None) -> str:
-    return _ABSENT if change is None else f"{100 * change:+.1f}"
-
-
-def _decimal(figure: float | None) -> str:
-    return _ABSENT if figure is None else f"{figure:.2f}"
-
-
-def _range(interval: Interval | None, signed: bool = False) -> str:
-    show = _points if signed else _percent
-    return _ABSENT if interval is None else f"{show(interval[0])} to {show(interval[1])}"
-
-
-def _count(number: int | None) -> str:
-    return _ABSENT if number is None else str(number)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first = cells[0].ljust(widths[0])
-    return "  ".join([first, *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]).rstrip()
+    return percent(rate.mean if rate else None)

@@ -1,0 +1,76 @@
+"""How far a role has moved: log-probabilities as transformers has them, KL by hand, and the figures of a loop."""
+
+from __future__ import annotations
+
+import json
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_loop import Loop, small
+
+from visplay.engine import models
+from visplay.engine.likelihood import divergence, log_probs
+from visplay.engine.prompts import Request
+from visplay.evolve import evolve
+from visplay.recipe import PoolSettings
+
+POOL = PoolSettings(min_tokens=4, max_tokens=64)
+
+
+def picture(seed: int, width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+COMPLETED: list[tuple[Request, str]] = [
+    ((picture(1, 84, 84), "What color is the large thing on the left of the small square?"), "red"),
+    ((picture(2, 56, 112), "How many?"), "There are three red things and a blue one, so 4"),
+    ((picture(3, 56, 56), "How many?"), ""),
+]
+
+
+def test_log_probabilities_are_those_of_the_model_alone_whatever_is_read_beside(base: Path) -> None:
+    model, processor = models.load_model(base), models.load_processor(base, 4, 64)
+    end = models.end_tokens(model, processor)[0]
+    for ((image, text), completion), found in zip(COMPLETED, log_probs(base, POOL, COMPLETED), strict=True):
+        chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+        prompt = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        whole = prompt + completion + processor.tokenizer.decode([end])
+        inputs = processor(text=[whole], images=[image], return_tensors="pt")
+        with torch.inference_mode():
+            spread = model(**inputs).logits[0].log_softmax(-1)
+        ids = inputs["input_ids"][0]
+        expected = torch.stack([spread[at - 1, ids[at]] for at in range(len(ids) - len(found), len(ids))])
+        assert len(found) == len(processor.tokenizer(completion).input_ids) + 1
+        assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_the_estimate_averages_to_the_divergence() -> None:
+    role, other = torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.75])
+    estimates = divergence([role.log()[:1], role.log()[1:]], [other.log()])
+    # .5 - 1 - log .5 and 1.5 - 1 - log 1.5
+    assert estimates.tolist() == pytest.approx([0.19315, 0.09453], abs=1e-5)
+    assert (role * estimates).sum().item() == pytest.approx(0.5 * log(0.5 / 0.25) + 0.5 * log(0.5 / 0.75))
+    assert divergence([role.log()], [role.log()]).tolist() == [0, 0]
+
+
+def test_a_loop_says_how_far_both_roles_have_moved(loop: Loop, tmp_path: Path) -> None:
+    evolve(small("evaluation.kl_samples=4"), tmp_path / "run")
+    figures = [json.loads((tmp_path / "run" / f"iter_0{k}" / "drift" / "summary.json").read_text()) for k in (1, 2)]
+    for role in ("questioner", "reasoner"):
+        first, second = (figure[role] for figure in figures)
+        assert first["kl_start"] == first["kl_base"] > 0
+        assert 0 < second["kl_start"] != second["kl_base"] > 0
+    rows = json.loads((tmp_path / "run" / "scores.json").read_text())["rows"]
+    assert [row["health"]["reasoner"]["kl_base"] for row in rows[1:]] == [f["reasoner"]["kl_base"] for f in figures]
+    without = json.loads((loop.directory / "scores.json").read_text())["rows"][1]
+    assert without["health"]["reasoner"]["kl_base"] is None
+    assert not (loop.directory / "iter_01" / "drift").exists()
+
+
+def test_a_role_that_was_not_trained_has_not_moved(tmp_path: Path) -> None:
+    evolve(small("evaluation.kl_samples=4", "questioner.train=false", "iterations=1"), tmp_path / "run")
+    assert "questioner" not in json.loads((tmp_path / "run" / "iter_01" / "drift" / "summary.json").read_text())

@@ -1,0 +1,62 @@
+"""How likely a model finds completions: the log-probability of each of their tokens after a prompt with its image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import ProcessorMixin
+
+from visplay.engine import models
+from visplay.engine.prompts import Request, encode
+from visplay.recipe import PoolSettings
+
+
+def log_probs(
+    checkpoint: str | Path, pool: PoolSettings, completed: Sequence[tuple[Request, str]], batch: int = 8
+) -> list[torch.Tensor]:
+    """For each request with its completion a float32 vector: a natural logarithm for each token and for the end.
+
+    The model's own distribution, at temperature 1; `batch` completions are read together.
+    """
+    model = models.load_model(checkpoint)
+    processor = models.load_processor(checkpoint, pool.min_tokens, pool.max_tokens)
+    end = models.end_tokens(model, processor)[0]
+    found: list[torch.Tensor] = []
+    for first in range(0, len(completed), batch):
+        asked, completions = zip(*completed[first : first + batch], strict=True)
+        texts = processor.tokenizer(list(completions), add_special_tokens=False).input_ids
+        written = [[*ids, end] for ids in texts]
+        inputs = {name: value.to(model.device) for name, value in _continued(processor, asked, written).items()}
+        width = max(map(len, written))
+        with torch.inference_mode():
+            logits = model(**inputs, logits_to_keep=width + 1).logits[:, :-1].float()
+        chosen = logits.gather(-1, inputs["input_ids"][:, -width:, None])[..., 0]
+        read = (chosen - logits.logsumexp(-1)).cpu()
+        found += [row[: len(ids)] for row, ids in zip(read, written, strict=True)]
+    return found
+
+
+def divergence(here: Sequence[torch.Tensor], there: Sequence[torch.Tensor]) -> torch.Tensor:
+    """An estimate of KL(here || there) in nats for each token, from its log-probability in both.
+
+    r - 1 - log r with r = p_there / p_here, for tokens drawn from p_here: unbiased and never negative (Schulman,
+    Approximating KL Divergence, 2020, estimator k3). GRPO is charged by the same.
+    """
+    ratio = torch.cat(list(there)) - torch.cat(list(here))
+    return torch.expm1(ratio) - ratio
+
+
+def _continued(
+    processor: ProcessorMixin, asked: Sequence[Request], written: Sequence[Sequence[int]]
+) -> dict[str, torch.Tensor]:
+    """The inputs of prompts, padded on the left, with what was written after them, padded on the right."""
+    inputs, width = encode(processor, asked), max(map(len, written))
+    after = torch.tensor([[*ids, *[ids[-1]] * (width - len(ids))] for ids in written])
+    seen = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids in written])
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], after], dim=1)
+    inputs["attention_mask"] = torch.cat([inputs["attention_mask"], seen], dim=1)
+    if "mm_token_type_ids" in inputs:
+        inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(after)], dim=1)
+    return inputs
