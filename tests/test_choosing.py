@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_loop import Loop, scores, small
+from small_loop import scores, small
 from test_grpo import ROWS, Killed, by_length, killed_at, train, weights, written
 
 from visplay.engine.grpo import Check, Row
 from visplay.evolve import evolve
 from visplay.pool import load
-from visplay.records import SilverAnswer
+from visplay.recipe import Recipe, load_recipe
 from visplay.runs import Run
 from visplay.staging import read_silver
 from visplay.withheld import withhold
@@ -86,32 +86,39 @@ def test_a_kill_before_the_first_step_checkpoint_begins_again(base: Path, tmp_pa
     assert kept(tmp_path, 0.4, 0.2, 0.3, 0.1)[0] == 0
 
 
-def rows_of(loop: Loop) -> list[SilverAnswer]:
-    return [row for row in read_silver(loop.directory / "iter_01" / "label") if row.dropped is None]
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A loop of one iteration that chooses its step by an audit."""
+    run = tmp_path_factory.mktemp("chosen") / "run"
+    unmeasured = ("evaluation.world=null", "evaluation.benchmarks=[]", "iterations=1")
+    evolve(small(*unmeasured, "audit.images=20", "reasoner.keep_step=audit", "reasoner.check_rows=7"), run)
+    return run
 
 
-def test_a_fifth_of_the_kept_rows_is_set_aside_at_most(loop: Loop) -> None:
-    recipe = small("reasoner.keep_step=silver", "reasoner.check_rows=100")
-    kept_rows = rows_of(loop)
-    with Run.open(loop.directory, small()) as run:
-        pool = load(run, small())
-        assert withhold(run, small(), 1, kept_rows, pool).left == kept_rows
-        found = withhold(run, recipe, 1, kept_rows, pool)
-        again = withhold(run, dataclasses.replace(recipe, seed=recipe.seed + 1), 1, kept_rows, pool)
-    aside = [row for _, row in found.rows]
-    assert len(aside) == len(kept_rows) // 5 > 0
-    assert sorted(map(repr, aside + found.left)) == sorted(map(repr, kept_rows))
-    assert all(picture.id == row.image_id for picture, row in found.rows)
-    assert again.rows != found.rows or len(kept_rows) < 10
-
-
-def test_the_loop_chooses_by_its_audit_and_says_that_truth_had_a_say(loop: Loop, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    evolve(small("iterations=1", "audit.images=40", "reasoner.keep_step=audit", "reasoner.check_rows=9"), run)
-    checks = written(run / "iter_01" / "reasoner", "checks.jsonl")
+def test_the_loop_chooses_by_its_audit_and_says_that_truth_had_a_say(chosen: Path) -> None:
+    checks = written(chosen / "iter_01" / "reasoner", "checks.jsonl")
     assert [row["step"] for row in checks] == [0, 1, 2, 3]
-    assert all((9 * row["right"]).is_integer() for row in checks)
-    assert scores(run)[1]["audit_steers"]
-    trained = run / "iter_01" / "reasoner"
-    assert written(trained)[0]["step"] == 1 and (trained / "checkpoint" / "model.safetensors").exists()
-    assert written(trained) == written(loop.directory / "iter_01" / "reasoner")
+    assert all((7 * row["right"]) == pytest.approx(round(7 * row["right"])) for row in checks)
+    assert scores(chosen)[1]["audit_steers"]
+    assert (chosen / "iter_01" / "reasoner" / "checkpoint" / "model.safetensors").exists()
+
+
+def test_what_is_asked_is_the_audits_well_posed_questions_or_a_fifth_of_the_kept_rows(chosen: Path) -> None:
+    with Run.open(chosen, load_recipe(chosen / "recipe.yaml")) as run:
+        pool = load(run, run_recipe := load_recipe(chosen / "recipe.yaml"))
+        rows = [row for row in read_silver(chosen / "iter_01" / "label") if row.question]
+        aside = {by: withhold(run, asking(run_recipe, by), 1, rows, pool) for by in ("last", "silver", "audit")}
+    assert aside["last"].left == aside["audit"].left == rows and aside["last"].rows == []
+    ours = [row for _, row in aside["silver"].rows]
+    assert len(ours) == len(rows) // 5 > 0
+    assert sorted(map(repr, ours + aside["silver"].left)) == sorted(map(repr, rows))
+    lines = written(chosen / "iter_01" / "audit", "audit.jsonl")
+    known = {(line["image_id"], line["question"]): line["truth"] for line in lines}
+    assert len(aside["audit"].rows) == 7
+    for picture, row in aside["audit"].rows:
+        assert picture.id == row.image_id and row.question and row.ballot
+        assert row.ballot.answer == known[row.image_id, row.question.text] not in (None, "unanswerable")
+
+
+def asking(recipe: Recipe, by: str) -> Recipe:
+    return dataclasses.replace(recipe, reasoner=dataclasses.replace(recipe.reasoner, keep_step=by))

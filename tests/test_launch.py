@@ -7,13 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from small_loop import MEASURE, ROOT, TOOL, Loop, arguments, differing, scores
 from test_deepspeed import launcher
-from test_launched import TORCHRUN, cut_back, launch, same, still_running
+from test_launched import cut_back, launch, same, still_running
 
 from visplay.engine.launch import NEXT
 from visplay.runs import ledger
@@ -49,12 +48,9 @@ def test_stages_apart_leave_what_one_process_does(loop: Loop, begun: Path) -> No
     assert done.stdout.count("held-out accuracy") == 1
 
 
-@pytest.mark.parametrize("by", [lambda: TORCHRUN, launcher], ids=["torchrun", "deepspeed"])
-def test_stages_apart_of_two_processes_go_through_all(
-    by: Callable[[], Sequence[str]], loop: Loop, tmp_path: Path
-) -> None:
+def test_stages_apart_of_two_processes_go_through_all(loop: Loop, tmp_path: Path) -> None:
     begun = cut_back(loop.directory, tmp_path / "run", *LAST[2:])
-    done = launch(by(), [*arguments(begun), "--apart"])
+    done = launch(launcher(), [*arguments(begun), "--apart"])
     assert done.returncode == 0, done.stderr
     assert len(scores(begun)) == 3 and made(begun) == ["benchmarks"]
     assert still_running(begun) == []

@@ -92,7 +92,7 @@ def begun(start: Path, frozen: SharedSampler, folder: Path, seed: int = 0) -> It
     """A trainer that has not done a step."""
     config = grpo.settings(small(), 1, 3, 6, seed, folder)
     with closing(Journal(folder, "questioner", 1, 2)) as journal:
-        yield LoraTrainer(start, ROWS, by_length, small(), config, journal, open_image, frozen)
+        yield LoraTrainer(start, ROWS, by_length, small(), config, journal, open_image, frozen=frozen)
 
 
 def test_a_checkpoint_is_an_adapter_over_the_named_base_and_has_learnt(base: Path, first: Path) -> None:

@@ -100,7 +100,8 @@ def test_table_has_a_line_of_health_for_each_iteration_with_both_trainings() -> 
         "reasoner": figures | {"kl_last": 0.034, "kl_start": 0.05, "kl_base": 0.07},
     }
     lines = render([BASE, dataclasses.replace(FIRST, health=health)]).split("\n\n")[2].splitlines()
-    assert cells(lines[2]) == "iteration 1 95.0 40.0 20.0 0.29 -/0.0 -/25.0 -/10.0 -→-/20→31 -/0.05 -/0.07"
+    assert cells(lines[2]) == "iteration 1 95.0 40.0 20.0 0.29 -/0.0 -/25.0 -/10.0 -→-/20→31 -/0.05"
+    assert lines[-1] == "iteration 1: KL to the base, reasoner 0.07"
     assert lines[3].startswith("Valid and unique questions") and max(map(len, lines)) <= 100
 
 

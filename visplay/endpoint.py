@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -200,3 +201,10 @@ def _read(content: bytes) -> Chat:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _PassingError(f"no chat completion came back, but {content[:_SHOWN]!r}") from error
     raise _PassingError(f"no choice came back, but {content[:_SHOWN]!r}")
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on, at the moment."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import visplay
+from visplay.endpoint import free_port
 
 ROOT = Path(visplay.__file__).parents[1]
 _FRAMES = ("frame #", "Exception raised from", "<omitting")
@@ -41,7 +41,7 @@ def meet_launched(folder: Path, name: str, told: Any, deadline_s: float) -> Hear
 
 def meet_here(folder: Path, name: str, count: int, deadline_s: float) -> Heard:
     """What the first of `count` processes on this machine finds, or why another failed."""
-    port = _free_port()
+    port = free_port()
     places = [_place(rank, count, port) for rank in range(count)]
     commands = [["meet", str(folder), f"{name}-{rank}", str(deadline_s)] for rank in range(count)]
     heard = _heard(commands, places, None, deadline_s)
@@ -117,9 +117,3 @@ def _lines(file: Path) -> list[str]:
 def _place(rank: int, count: int, port: int) -> dict[str, str]:
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
     return {**os.environ, **{name: str(value) for name, value in own.items()}, "MASTER_ADDR": "127.0.0.1"}
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

@@ -89,7 +89,7 @@ def train(
                 await_sight(resumed)
             choice = Choice(folder, check, resumed) if check else None
             given = (start, rows, reward, recipe, config, journal, open_image, choice)
-            trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen)
+            trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen=frozen)
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             journal.summarise()
         trainer.save(folder / CHECKPOINT)

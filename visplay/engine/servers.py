@@ -12,7 +12,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from visplay.endpoint import Endpoint, EndpointError
+from visplay.endpoint import Endpoint, EndpointError, free_port
 from visplay.engine import guard
 from visplay.engine.export import whole
 from visplay.engine.relayed import RelayedSampler
@@ -189,7 +188,7 @@ class _Server:
         self.port = 0
 
     def start(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         command = [*self._command, "--host", "127.0.0.1", "--port", str(self.port)]
         with open(self._log, "ab") as said:
             said.write(f"$ {shlex.join(command)}\n".encode())
@@ -240,9 +239,3 @@ class _Server:
             if name not in _NOT_INHERITED and not name.startswith("TORCHELASTIC_")
         }
         return kept if self._gpus is None else kept | {"CUDA_VISIBLE_DEVICES": self._gpus}
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

@@ -91,7 +91,7 @@ def _cost(row: ScoreRow) -> str:
 def _health(rows: Sequence[ScoreRow]) -> str:
     """A line for each iteration: its questions and votes, and of its trainings how they ended."""
     header = ["health, %", "valid", "unique", "one answer", "entropy"]
-    header += ["unscored", "equal", "cut off", "tokens", "KL", "KL to base"]
+    header += ["unscored", "equal", "cut off", "tokens", "KL"]
     body = [
         [
             row.name,
@@ -100,16 +100,22 @@ def _health(rows: Sequence[ScoreRow]) -> str:
             *(_pair(row, name, percent) for name in ("unscored", "zero_variance", "truncated_last")),
             _drift(row),
             _kl(row),
-            _pair(row, "kl_base", decimal),
         ]
         for row in rows
         if row.health.get("set")
     ]
     note = (
         "Valid and unique questions, most frequent silver answer, entropy of votes. Of both roles' training:\n"
-        "unscored completions, groups of equal rewards, completions cut off, their tokens, KL to the start."
+        "unscored completions, groups of equal rewards, completions cut off, their tokens, KL."
     )
-    return f"{grid(header, body)}\n{note}" if body else ""
+    return "\n".join([grid(header, body), note, *filter(None, map(_far, rows))]) if body else ""
+
+
+def _far(row: ScoreRow) -> str:
+    """KL of both roles to the base; empty where it was not measured."""
+    found = {role: row.health.get(role, {}).get("kl_base") for role in _ROLES}
+    shown = ", ".join(f"{role} {decimal(figure)}" for role, figure in found.items() if figure is not None)
+    return f"{row.name}: KL to the base, {shown}" if shown else ""
 
 
 def _pair(row: ScoreRow, name: str, show: Callable[[float | None], str]) -> str:
