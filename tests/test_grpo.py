@@ -376,7 +376,9 @@ def test_other_images_give_another_loss(step: Step) -> None:
     assert abs(step.loss(row=others) - step.loss()) > 1e-3
 
 
-def test_a_completion_keeps_its_row_when_those_of_a_step_are_shuffled(step: Step) -> None:
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_completion_keeps_its_row_when_those_of_a_step_are_shuffled(step: Step, shares: bool) -> None:
+    step.trainer.share_prompts(shares)
     step.trainer._prepare_inputs(step.trainer.examples([0, 0, 1, 1, 2, 2]))
     shuffled = []
     for part in step.trainer._buffered_inputs:
@@ -384,7 +386,8 @@ def test_a_completion_keeps_its_row_when_those_of_a_step_are_shuffled(step: Step
         for ids, mask, row in zip(part["prompt_ids"], part["prompt_mask"], part["row"].tolist(), strict=True):
             alone = encode(step.trainer.processing_class, [(open_image(ROWS[row].image), PROMPTS[row])])
             assert ids[mask.bool()].tolist() == alone["input_ids"][0].tolist()
-    assert sorted(shuffled) == [0, 0, 1, 1, 2, 2] != shuffled
+    assert sorted(shuffled) == [0, 0, 1, 1, 2, 2]
+    assert shares == (shuffled == sorted(shuffled))  # those that share a prompt come together again
 
 
 def test_the_order_of_a_batch_is_the_order_of_its_log_probabilities(step: Step) -> None:

@@ -85,7 +85,7 @@ def test_a_study_lays_its_changes_and_then_the_commands_over_its_recipes(tmp_pat
     (tmp_path / "other.yaml").write_text((RECIPES / "smoke.yaml").read_text())
     read = study(
         tmp_path,
-        f"recipe: {RECIPES / 'tiny.yaml'}\nseeds: [4, 5]\nsettings:\n  as it is: {{}}\n"
+        f"recipe: {RECIPES / 'tiny.yaml'}\nseeds: [4, 5]\nset: [labels.votes=7]\nsettings:\n  as it is: {{}}\n"
         "  true answers: {control: 'true', recipe: other.yaml, set: [labels.votes=5, iterations=9]}\n",
         "iterations=1",
     )
@@ -94,7 +94,7 @@ def test_a_study_lays_its_changes_and_then_the_commands_over_its_recipes(tmp_pat
         "as it is",
         None,
         3000,
-        10,
+        7,
     )
     assert (controlled.control, controlled.recipe.ask.images, controlled.recipe.labels.votes) == ("true", 48, 5)
     assert (plain.recipe.iterations, controlled.recipe.iterations, read.seeds) == (1, 1, (4, 5))

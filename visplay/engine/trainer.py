@@ -30,6 +30,7 @@ from visplay.engine.exact import exact_weights, whole_models
 from visplay.engine.journal import Journal, Row, Score
 from visplay.engine.prompts import Request
 from visplay.engine.rollouts import Rollouts, after_shuffling, drawing
+from visplay.engine.sharing import SharingTrainer
 from visplay.recipe import Recipe
 from visplay.records import ImageRecord
 from visplay.runs.results import move_whole
@@ -38,7 +39,7 @@ Reward: TypeAlias = Callable[[Sequence[Row], Sequence[str]], Sequence[Score]]
 OpenImage: TypeAlias = Callable[[ImageRecord], Image.Image]
 
 
-class Trainer(GRPOTrainer):
+class Trainer(SharingTrainer):
     """TRL's trainer on rows, which are opened when their turn comes; made once for one training."""
 
     _stores_frozen = True  # a checkpoint is the whole model
@@ -59,7 +60,7 @@ class Trainer(GRPOTrainer):
         model = self._model(config)
         self._opened: dict[int, Image.Image] = {}
         self._turn: list[int] = []  # the row of each completion that is this process's own
-        self._read: list[int] = []  # those whose log-probabilities are wanted now
+        self._read = []
         self._later: torch.Tensor | None = None  # the generator's state after a part with new completions
         self._as_loaded = copy.deepcopy((model.config, model.generation_config))
         prompts = config.max_steps * config.generation_batch_size // config.num_generations
@@ -75,6 +76,7 @@ class Trainer(GRPOTrainer):
         if choice:
             choice.weigh = self._weigh
         self.remove_callback(PrinterCallback)
+        self.share_prompts(recipe.share_prompts)
         self._rollouts = Rollouts(self.accelerator, self.processing_class, recipe.sampling.batch, self._writing)
         self._drawing = drawing(config, self.eos_token_ids, models.banned_tokens(model))
 
@@ -158,39 +160,6 @@ class Trainer(GRPOTrainer):
         scored = super()._generate_and_score_completions(inputs) | {"row": torch.tensor(self._turn)}
         weights = scored["advantages"].new_tensor([self._rows[row].weight for row in self._turn])
         return scored | {"advantages": scored["advantages"] * weights}
-
-    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        self._read = inputs["row"].tolist()
-        return super()._compute_loss(model, inputs)
-
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: torch.nn.Module,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        **options: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        """TRL would hold the pixels of all completions of a step, thrice for a moment: here a part has its own."""
-        size, found = batch_size or len(input_ids), []
-        for start in range(0, len(input_ids), size):
-            part = slice(start, start + size)
-            seen = options | self._seen(self._read[part], input_ids[part])
-            given = (model, input_ids[part], attention_mask[part], logits_to_keep)
-            found.append(super()._get_per_token_logps_and_entropies(*given, **seen))
-        log_probs, entropies, _ = zip(*found, strict=True)
-        return torch.cat(log_probs), None if entropies[0] is None else torch.cat(entropies), None
-
-    def _seen(self, rows: Sequence[int], input_ids: torch.Tensor) -> dict[str, Any]:
-        """The pictures of rows, one each, and where in their tokens they stand."""
-        pictures = [self._picture(row) for row in rows]
-        pixels = self.processing_class.image_processor(images=pictures, return_tensors="pt")
-        return {
-            **pixels.to(self.accelerator.device),
-            "num_images": [1] * len(rows),
-            "mm_token_type_ids": (input_ids == self.model.config.image_token_id).long(),
-        }
 
     def _score(
         self, completions: list[list[dict[str, str]]], row: list[int], trainer_state: TrainerState, **given: Any

@@ -201,6 +201,7 @@ class Recipe:
     model: str = MISSING  # a local folder or a hub id of an image-text-to-text model
     iterations: int = 3
     seed: int = 0
+    share_prompts: bool = True  # a prompt and its image are trained on once for all of its completions, where possible
     freeze_vision: bool = False  # true: the vision tower keeps the base's weights in both roles
     lora: LoraSettings = field(default_factory=LoraSettings)
     pool: PoolSettings = field(default_factory=PoolSettings)

@@ -63,6 +63,7 @@ class _Entry:
 @dataclass
 class _File:
     recipe: str | None = None
+    set: list[str] = field(default_factory=list)  # for all settings, before their own
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     settings: dict[str, _Entry] = field(default_factory=dict)
 
@@ -76,7 +77,8 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     settings, problems = [], []
     for name, entry in file.settings.items():
         try:
-            settings.append(_setting(name, entry, entry.recipe or file.recipe, path, overrides))
+            changes = [*file.set, *entry.set, *overrides]
+            settings.append(_setting(name, entry, entry.recipe or file.recipe, path, changes))
         except RecipeError as error:
             problems += [f"{name}: {problem}" for problem in error.problems]
     if not file.settings:
@@ -94,12 +96,12 @@ def _read(path: Path) -> _File:
         raise RecipeError([f"{path}: not a study: {' '.join(str(error).split())}"]) from error
 
 
-def _setting(name: str, entry: _Entry, recipe: str | None, path: Path, overrides: Iterable[str]) -> Setting:
+def _setting(name: str, entry: _Entry, recipe: str | None, path: Path, changes: Iterable[str]) -> Setting:
     if recipe is None:
         raise RecipeError(["recipe: missing; name one for the study or for this setting"])
     if entry.control is not None and entry.control not in CONTROLS:
         raise RecipeError([f"control: {entry.control!r} is not one of {', '.join(CONTROLS)}"])
-    loaded = load_recipe(path.parent / recipe, [*entry.set, *overrides])
+    loaded = load_recipe(path.parent / recipe, changes)
     if problems := list(_unknowable(loaded)):
         raise RecipeError(problems)
     return Setting(name, loaded, entry.control)

@@ -1,0 +1,183 @@
+"""A GRPO trainer that runs each prompt, and its image, once for all of its completions.
+
+TRL runs vision tower and prompt for each of a group's copies, in the log-probabilities of policy, old policy and
+reference, and in the backward pass. Here the copies share one row (`visplay.engine.packing`); loss and gradients are
+those of the stock trainer but for rounding. The first part of a training is read in both ways, and where they differ,
+or the model cannot be read so, the stock way is taken and said.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from PIL import Image
+from transformers import PreTrainedModel
+from trl import GRPOTrainer
+from trl.trainer.utils import split_tensor_dict
+
+from visplay.engine.packing import groups, pack
+
+logger = logging.getLogger(__name__)
+
+Read = tuple[torch.Tensor, torch.Tensor | None]  # log-probabilities and entropies (N, C)
+
+# Mean difference of log-probabilities, in nats, that rounding explains; a wrong mask or position makes some tenths.
+_TOLERATED = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+
+
+class SharingTrainer(GRPOTrainer, ABC):
+    """To be told, by what inherits from it, which row each completion belongs to, and each row's picture."""
+
+    _buffered_inputs: Any  # TRL's: the parts of a step
+    _read: list[int]  # the rows of the completions whose log-probabilities are wanted now
+
+    def share_prompts(self, wanted: bool) -> None:
+        """Begin to share them, if it is `wanted` and the model can be read so; says why not."""
+        why_not = _why_not(self._whole(self.model)) if wanted else None
+        if why_not:
+            logger.warning("each completion is read with a prompt of its own, which takes longer: %s", why_not)
+        self._sharing, self._checked = wanted and not why_not, False
+
+    @abstractmethod
+    def _picture(self, row: int) -> Image.Image: ...
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """TRL shuffles completions; those of a group come together again, in the order of the rows."""
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        if not self._sharing or self._buffered_inputs is before:
+            return inputs
+        self._buffered_inputs = _regrouped(self._buffered_inputs)
+        return self._buffered_inputs[self._step % self.args.steps_per_generation]
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        self._read = inputs["row"].tolist()
+        return super()._compute_loss(model, inputs)
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: torch.nn.Module,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **_: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        """As TRL's, though a part of the completions has its own pixels: TRL would hold those of all, thrice."""
+        size, found = batch_size or len(input_ids), []
+        for start in range(0, len(input_ids), size):
+            part = slice(start, start + size)
+            given = (model, input_ids[part], attention_mask[part], logits_to_keep, self._read[part], compute_entropy)
+            if self._sharing and not self._checked:
+                self._check(*given)
+            found.append(self._together(*given) if self._sharing else self._apart(*given))
+        log_probs, entropies = zip(*found, strict=True)
+        return torch.cat(log_probs), torch.cat(entropies) if compute_entropy else None, None
+
+    def _together(
+        self,
+        model: torch.nn.Module,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        completion: int,
+        rows: Sequence[int],
+        entropy: bool,
+    ) -> Read:
+        """With one prompt for all completions of a row."""
+        members = groups(rows)
+        first = [group[0] for group in members]
+        prompts, seen = input_ids[first, :-completion], attention_mask[first, :-completion]
+        pixels = self._pixels([rows[i] for i in first])
+        whole = self._whole(model)
+        positions, _ = whole.base_model.get_rope_index(
+            prompts,
+            (prompts == whole.config.image_token_id).int(),
+            image_grid_thw=pixels["image_grid_thw"],
+            attention_mask=seen,
+        )
+        packed = pack(input_ids, attention_mask, completion, members, positions)
+        with self.accelerator.autocast():
+            outputs = model(**packed.inputs, **pixels, fused_lm_head=True)
+        return packed.spread(outputs.log_probs), packed.spread(outputs.entropy) if entropy else None
+
+    def _apart(
+        self,
+        model: torch.nn.Module,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        completion: int,
+        rows: Sequence[int],
+        entropy: bool,
+    ) -> Read:
+        """The stock way: each completion with a prompt and a picture of its own."""
+        types = (input_ids == self._whole(self.model).config.image_token_id).int()
+        seen = {**self._pixels(rows), "num_images": [1] * len(rows), "mm_token_type_ids": types}
+        given = (model, input_ids, attention_mask, completion)
+        return super()._get_per_token_logps_and_entropies(*given, compute_entropy=entropy, **seen)[:2]
+
+    def _check(self, *given: Any) -> None:
+        """Go back to the stock way, on all processes, if it finds other log-probabilities on any."""
+        with torch.no_grad():
+            shared, stock = self._together(*given)[0], self._apart(*given)[0]
+        asked = (stock != 0).sum().clamp(min=1)
+        difference = max(gather_object([((shared - stock).abs().sum() / asked).item()]))
+        tolerated = _TOLERATED[
+            torch.get_autocast_dtype(shared.device.type) if self._casts else self._whole(given[0]).dtype
+        ]
+        self._sharing, self._checked = difference <= tolerated, True
+        if not self._sharing:
+            logger.warning(
+                "each completion is read with a prompt of its own, which takes longer: sharing them changed "
+                "log-probabilities by %.2g on average, and %.2g is tolerated",
+                difference,
+                tolerated,
+            )
+
+    @property
+    def _casts(self) -> bool:
+        return self.accelerator.mixed_precision != "no"
+
+    def _pixels(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+        pictures = [self._picture(row) for row in rows]
+        return dict(
+            self.processing_class.image_processor(images=pictures, return_tensors="pt").to(self.accelerator.device)
+        )
+
+    def _whole(self, model: torch.nn.Module) -> PreTrainedModel:
+        """The model itself, out of its wrappers and adapters."""
+        inner = self.accelerator.unwrap_model(model)
+        return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+
+
+def _why_not(model: PreTrainedModel) -> str | None:
+    """What of the model keeps its prompts from being shared."""
+    if not hasattr(model.base_model, "get_rope_index"):
+        return f"{type(model).__name__} does not say where an image's tokens stand"
+    if model.config._attn_implementation != "sdpa":
+        return f"attention by {model.config._attn_implementation} takes no mask of its own; load the model with sdpa"
+    return None
+
+
+def _regrouped(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a step, as many and as large, with each row's completions next to each other."""
+    whole = {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    order = torch.argsort(whole["row"], stable=True)
+    return split_tensor_dict({name: _taken(value, order) for name, value in whole.items()}, len(parts))
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], torch.Tensor):
+        return torch.cat(list(values)) if values[0].ndim else values[0]
+    return values[0] if values[0] is None else [one for value in values for one in value]
+
+
+def _taken(value: Any, order: torch.Tensor) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value[order.to(value.device)] if value.ndim else value
+    return value if value is None else [value[i] for i in order.tolist()]
