@@ -19,9 +19,12 @@ from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
 from visplay.engine import models
 from visplay.engine.packing import Packed, groups, pack
 from visplay.engine.prompts import Request, encode
+from visplay.plan import work
+from visplay.plan.shapes import KNOWN, read_shape
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning", "ignore:.*rollout_func")
 
+KNOWN_TEXT = read_shape("7B", KNOWN["Qwen2.5-VL-7B"]).text
 GROUP = 4
 LENGTHS = ((7, 3, 0, 5), (1, 7, 6, 2))  # of the completions; one has no token that counts
 LONGEST = 7
@@ -250,3 +253,10 @@ def eager(model: PreTrainedModel) -> PreTrainedModel:
 def test_groups_are_places_of_equal_keys_in_the_order_of_meeting() -> None:
     assert groups([3, 1, 3, 1, 2]) == [[0, 2], [1, 3], [4]]
     assert groups([]) == []
+
+
+def test_long_completions_are_not_packed_where_masked_attention_would_cost_more() -> None:
+    text = KNOWN_TEXT
+    # 8 completions after 1,300 tokens: each reads the prompt, or a row of all is compared with itself
+    assert work.packed(text, 1299 + 8 * 128) < 8 * work.understanding(text, 1300 + 128) / 3
+    assert work.packed(text, 1299 + 8 * 8192) > 8 * work.understanding(text, 1300 + 8192)

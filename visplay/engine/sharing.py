@@ -2,8 +2,9 @@
 
 TRL runs vision tower and prompt for each of a group's copies, in the log-probabilities of policy, old policy and
 reference, and in the backward pass. Here the copies share one row (`visplay.engine.packing`); loss and gradients are
-those of the stock trainer but for rounding. The first part of a training is read in both ways, and where they differ,
-or the model cannot be read so, the stock way is taken and said.
+those of the stock trainer but for rounding. A part is read in the stock way where that costs fewer operations. The
+first one that is not is read in both ways, and where they differ, or the model cannot be read so, the stock way is
+taken for good, and the log says so.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,7 +22,9 @@ from transformers import PreTrainedModel
 from trl import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
-from visplay.engine.packing import groups, pack
+from visplay.engine.packing import Packed, groups, pack
+from visplay.plan import work
+from visplay.plan.shapes import read_text
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +32,18 @@ Read = tuple[torch.Tensor, torch.Tensor | None]  # log-probabilities and entropi
 
 # Mean difference of log-probabilities, in nats, that rounding explains; a wrong mask or position makes some tenths.
 _TOLERATED = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Completions that are read at a time, of `longest` tokens at most, after prompts padded on the left."""
+
+    model: torch.nn.Module
+    input_ids: torch.Tensor  # (N, P + longest)
+    attention_mask: torch.Tensor
+    longest: int
+    rows: Sequence[int]
+    entropy: bool
 
 
 class SharingTrainer(GRPOTrainer, ABC):
@@ -42,6 +58,7 @@ class SharingTrainer(GRPOTrainer, ABC):
         if why_not:
             logger.warning("each completion is read with a prompt of its own, which takes longer: %s", why_not)
         self._sharing, self._checked = wanted and not why_not, False
+        self._text = read_text(self._whole(self.model).config.get_text_config().to_dict(), tied=True)
 
     @abstractmethod
     def _picture(self, row: int) -> Image.Image: ...
@@ -72,76 +89,67 @@ class SharingTrainer(GRPOTrainer, ABC):
         """As TRL's, though a part of the completions has its own pixels: TRL would hold those of all, thrice."""
         size, found = batch_size or len(input_ids), []
         for start in range(0, len(input_ids), size):
-            part = slice(start, start + size)
-            given = (model, input_ids[part], attention_mask[part], logits_to_keep, self._read[part], compute_entropy)
+            at = slice(start, start + size)
+            part = _Part(model, input_ids[at], attention_mask[at], logits_to_keep, self._read[at], compute_entropy)
+            packed = self._packed(part) if self._sharing else None
             if self._sharing and not self._checked:
-                self._check(*given)
-            found.append(self._together(*given) if self._sharing else self._apart(*given))
+                self._check(part, packed)
+            found.append(self._together(part, packed) if self._sharing and packed else self._apart(part))
         log_probs, entropies = zip(*found, strict=True)
         return torch.cat(log_probs), torch.cat(entropies) if compute_entropy else None, None
 
-    def _together(
-        self,
-        model: torch.nn.Module,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        completion: int,
-        rows: Sequence[int],
-        entropy: bool,
-    ) -> Read:
-        """With one prompt for all completions of a row."""
-        members = groups(rows)
+    def _packed(self, part: _Part) -> Packed | None:
+        """One row for each prompt; None where the stock way costs fewer operations."""
+        members = groups(part.rows)
         first = [group[0] for group in members]
-        prompts, seen = input_ids[first, :-completion], attention_mask[first, :-completion]
-        pixels = self._pixels([rows[i] for i in first])
-        whole = self._whole(model)
+        prompts, seen = part.input_ids[first, : -part.longest], part.attention_mask[first, : -part.longest]
+        whole = self._whole(part.model)
+        pixels = self._pixels([part.rows[i] for i in first])
         positions, _ = whole.base_model.get_rope_index(
             prompts,
             (prompts == whole.config.image_token_id).int(),
             image_grid_thw=pixels["image_grid_thw"],
             attention_mask=seen,
         )
-        packed = pack(input_ids, attention_mask, completion, members, positions)
+        packed = pack(part.input_ids, part.attention_mask, part.longest, members, positions)
+        (rows, width), (packed_rows, packed_width) = part.input_ids.shape, packed.inputs["input_ids"].shape
+        # Each completion is held against all the others, though it sees none: of long ones that costs more.
+        pays = packed_rows * work.packed(self._text, packed_width) < rows * work.understanding(self._text, width)
+        packed.inputs.update(pixels)
+        return packed if pays else None
+
+    def _together(self, part: _Part, packed: Packed) -> Read:
+        """With one prompt for all completions of a row."""
         with self.accelerator.autocast():
-            outputs = model(**packed.inputs, **pixels, fused_lm_head=True)
-        return packed.spread(outputs.log_probs), packed.spread(outputs.entropy) if entropy else None
+            outputs = part.model(**packed.inputs, fused_lm_head=True)
+        return packed.spread(outputs.log_probs), packed.spread(outputs.entropy) if part.entropy else None
 
-    def _apart(
-        self,
-        model: torch.nn.Module,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        completion: int,
-        rows: Sequence[int],
-        entropy: bool,
-    ) -> Read:
+    def _apart(self, part: _Part) -> Read:
         """The stock way: each completion with a prompt and a picture of its own."""
-        types = (input_ids == self._whole(self.model).config.image_token_id).int()
-        seen = {**self._pixels(rows), "num_images": [1] * len(rows), "mm_token_type_ids": types}
-        given = (model, input_ids, attention_mask, completion)
-        return super()._get_per_token_logps_and_entropies(*given, compute_entropy=entropy, **seen)[:2]
+        types = (part.input_ids == self._whole(part.model).config.image_token_id).int()
+        seen = {**self._pixels(part.rows), "num_images": [1] * len(part.rows), "mm_token_type_ids": types}
+        given = (part.model, part.input_ids, part.attention_mask, part.longest)
+        return super()._get_per_token_logps_and_entropies(*given, compute_entropy=part.entropy, **seen)[:2]
 
-    def _check(self, *given: Any) -> None:
-        """Go back to the stock way, on all processes, if it finds other log-probabilities on any."""
-        with torch.no_grad():
-            shared, stock = self._together(*given)[0], self._apart(*given)[0]
-        asked = (stock != 0).sum().clamp(min=1)
-        difference = max(gather_object([((shared - stock).abs().sum() / asked).item()]))
-        tolerated = _TOLERATED[
-            torch.get_autocast_dtype(shared.device.type) if self._casts else self._whole(given[0]).dtype
-        ]
-        self._sharing, self._checked = difference <= tolerated, True
+    def _check(self, part: _Part, packed: Packed | None) -> None:
+        """Read a part in both ways; go back to the stock one, on all processes, if it differs on any."""
+        found = []
+        if packed:
+            with torch.no_grad():
+                shared, stock = self._together(part, packed)[0], self._apart(part)[0]
+            found = [((shared - stock).abs().sum() / packed.scored.sum().clamp(min=1)).item()]
+        differences = gather_object(found)
+        cast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision)
+        tolerated = _TOLERATED[cast or self._whole(part.model).dtype]
+        self._checked = bool(differences)
+        self._sharing = max(differences, default=0.0) <= tolerated
         if not self._sharing:
             logger.warning(
                 "each completion is read with a prompt of its own, which takes longer: sharing them changed "
                 "log-probabilities by %.2g on average, and %.2g is tolerated",
-                difference,
+                max(differences),
                 tolerated,
             )
-
-    @property
-    def _casts(self) -> bool:
-        return self.accelerator.mixed_precision != "no"
 
     def _pixels(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
         pictures = [self._picture(row) for row in rows]

@@ -173,10 +173,11 @@ def read_shape(name: str, config: Mapping[str, Any]) -> Shape:
         raise ValueError(f"model_type is {config.get('model_type')}, and costs are known for qwen2_5_vl only")
     text, vision = config.get("text_config") or config, config["vision_config"]
     tied = bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)))
-    return Shape(name, _text(text, tied), _vision(vision))
+    return Shape(name, read_text(text, tied), _vision(vision))
 
 
-def _text(config: Mapping[str, Any], tied: bool) -> Text:
+def read_text(config: Mapping[str, Any], tied: bool) -> Text:
+    """The language model of a configuration's text settings. Raises KeyError for a missing one."""
     return Text(
         layers=config["num_hidden_layers"],
         hidden=config["hidden_size"],

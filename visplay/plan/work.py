@@ -28,6 +28,11 @@ def understanding(text: Text, tokens: int, before: int = 0) -> int:
     return text.layers * (2 * text.layer_matrices * tokens + 4 * text.hidden * seen)
 
 
+def packed(text: Text, tokens: int) -> int:
+    """A row under a mask of its own: attention computes every pair of tokens, whoever sees whom."""
+    return text.layers * (2 * text.layer_matrices * tokens + 4 * text.hidden * tokens**2)
+
+
 def sampling(shape: Shape, sampled: Sampled) -> int:
     """Each prompt is read once; each completion is written to the longest that it may be."""
     writing, text = sampled.writing, shape.text
