@@ -1,5 +1,7 @@
 """Silver answers against the truth, counted by hand on one small scene."""
 
+from dataclasses import replace
+
 import pytest
 
 from visplay.records import UNANSWERABLE, Ballot, Question, QuestionType, SilverAnswer
@@ -38,24 +40,31 @@ def test_shares_by_hand() -> None:
         well_posed_accuracy=3 / 5,
         ill_posed_share=2 / 8,
         outside_grammar_share=1 / 8,
+        trust_auroc=0.5,  # all votes agree on each
     )
 
 
 def test_an_ill_posed_question_is_right_only_when_called_unanswerable() -> None:
     told = row("What color is the cross?", UNANSWERABLE)
     needless = row("What color is the circle?", UNANSWERABLE)
-    assert audit([RIGHT, told, needless, ILL_POSED], SCENES.__getitem__) == Audit(2 / 4, 1 / 2, 2 / 4, 0.0)
+    assert audit([RIGHT, told, needless, ILL_POSED], SCENES.__getitem__) == Audit(2 / 4, 1 / 2, 2 / 4, 0.0, 0.5)
 
 
-def test_dropped_rows_are_not_judged() -> None:
+def test_of_dropped_rows_only_the_trust_is_judged() -> None:
     unparsed = SilverAnswer("no such image", None, None, "unparsed question", "questioner", "reasoner", "hm")
-    tie = row("How many objects are there?", "2", "numerical", "no such image", dropped="tie")
-    assert audit([unparsed, RIGHT, tie], SCENES.__getitem__) == Audit(1.0, 1.0, 0.0, 0.0)
+    hard = replace(row("How many objects are there?", "3", "numerical", dropped="too hard"), trust=0.2)
+    assert audit([unparsed, RIGHT, hard], SCENES.__getitem__) == Audit(1.0, 1.0, 0.0, 0.0, 1.0)
+
+
+def test_trust_counts_before_confidence_and_ties_by_half() -> None:
+    rows = [replace(RIGHT, trust=0.7), replace(WRONG, trust=0.7), replace(WRONG, trust=0.1), RIGHT]
+    # pairs of right and wrong: .7 over .7 and .1, 1 (its confidence) over both
+    assert audit(rows, SCENES.__getitem__).trust_auroc == (0.5 + 1 + 1 + 1) / 4
 
 
 def test_shares_of_nothing_are_none() -> None:
-    assert audit([], SCENES.__getitem__) == Audit(None, None, None, None)
-    assert audit([ILL_POSED, OUTSIDE], SCENES.__getitem__) == Audit(0.0, None, 0.5, 0.5)
+    assert audit([], SCENES.__getitem__) == Audit(None, None, None, None, None)
+    assert audit([ILL_POSED, OUTSIDE], SCENES.__getitem__) == Audit(0.0, None, 0.5, 0.5, None)
 
 
 @pytest.mark.parametrize("kind, silver", [("numerical", "2"), ("short_text", "two"), ("numerical", "2.0")])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from visplay.recipe import RecipeError
+from visplay.recipe import Recipe, RecipeError
 from visplay.records import Ballot, Question, SilverAnswer
 from visplay.study import Setting, Study, read_study, tables
 from visplay.study.controls import ILL_POSED, OUTSIDE, shuffled, true
@@ -71,8 +71,13 @@ def study(tmp_path: Path, text: str, *overrides: str) -> Study:
 
 def scores(greedy: float, **other: object) -> dict[str, object]:
     labels = {"kept": 30, "candidates": 100, "silver_accuracy": 0.6, "well_posed_accuracy": 0.7, "votes": 1000}
-    labels |= {"ill_posed_share": 0.1, "distinct_kept": 0.9, "blind_share_kept": 0.4, "second_votes": 100}
-    return dict.fromkeys(GAINS.values(), greedy) | labels | {"blind_votes": 150} | other
+    labels |= {
+        "ill_posed_share": 0.1,
+        "distinct_kept": 0.9,
+        "blind_share_kept": 0.4,
+        "second_votes": 100,
+    }
+    return dict.fromkeys(GAINS.values(), greedy) | labels | {"blind_votes": 150, "trust_auroc": 0.8} | other
 
 
 def leave(setting: Setting, out: Path, seed: int, *rows: dict[str, object]) -> None:
@@ -165,3 +170,16 @@ def test_runs_that_are_not_finished_are_named_and_left_out(tmp_path: Path, two_i
 @pytest.mark.parametrize("control", [shuffled, true])
 def test_controls_survive_an_iteration_without_rows(control) -> None:  # type: ignore[no-untyped-def]
     assert control([], lambda _: SCENE) == []
+
+
+@pytest.mark.parametrize("path", sorted((RECIPES / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_that_are_shipped_can_be_made(path: Path) -> None:
+    shipped = read_study(path)
+    assert len(shipped.settings) >= 3 and shipped.seeds == (0, 1, 2)
+    assert len({setting.folder(Path(), 0) for setting in shipped.settings}) == len(shipped.settings)
+    assert all(images_needed(setting.recipe) <= setting.recipe.pool.world_images for setting in shipped.settings)
+
+
+def images_needed(recipe: Recipe) -> int:
+    trained = recipe.questioner.steps * recipe.questioner.images_per_step if recipe.questioner.train else 0
+    return recipe.iterations * (trained + recipe.ask.images)

@@ -88,6 +88,13 @@ def trust(rows: Sequence[Audited]) -> TrustFigures:
     )
 
 
+def auroc(right: Sequence[float], wrong: Sequence[float]) -> float | None:
+    """The chance that one of the right has a higher score than one of the wrong, half for a tie; None without both."""
+    if not right or not wrong:
+        return None
+    return float(mannwhitneyu(right, wrong).statistic) / (len(right) * len(wrong))
+
+
 def _of_type(rows: Sequence[Audited]) -> TypeFigures:
     kept = [row for row in rows if row.dropped is None]
     well_posed = _rate(_well_posed(kept), _is_right)
@@ -135,9 +142,7 @@ def _auroc(rows: Sequence[Audited]) -> float | None:
     """None without a right and a wrong answer."""
     right = [row.confidence for row in rows if row.right is True and row.confidence is not None]
     wrong = [row.confidence for row in rows if row.right is False and row.confidence is not None]
-    if not right or not wrong:
-        return None
-    return float(mannwhitneyu(right, wrong).statistic) / (len(right) * len(wrong))
+    return auroc(right, wrong)
 
 
 def _rate(rows: Sequence[Audited], holds: Callable[[Audited], bool]) -> Rate | None:

@@ -41,16 +41,17 @@ class ScoreRow:
     """One Reasoner checkpoint. Accuracies, shares and confidences lie in [0, 1]; None where a figure does not apply.
 
     `iteration` 0 is the base. `greedy`, `one_sample`, `majority` (of 10, or the recipe's number) and `by_family`
-    (greedy) are on held-out questions; `gain` is greedy minus the base's over the same questions. The rest is about the
-    questions that this checkpoint was trained on: `silver_accuracy` is the share of the *kept* silver answers that are
-    true; `well_posed_accuracy` leaves out questions that have no true answer (`ill_posed_share`) or that the world
-    cannot read (`outside_grammar_share`). `mean_confidence` and `distinct_questions` are over all candidates;
-    `dropped` counts by reason. `distinct_kept` is the number of different questions among the kept rows, as a share of
-    them. `blind_share` is how often the silver answer is given without having seen the image, before rows that need
-    none are dropped, `blind_share_kept` the same of the kept rows. `votes` were drawn on all candidates,
-    `second_votes` on those that they would keep, `blind_votes` on what these leave. `unparsed` counts greedy answers on
-    held-out questions; `short_cut_share` is the share of them given without any reasoning, and `greedy_reasoned` the
-    accuracy when that is forbidden.
+    (greedy) are on held-out questions; `gain` is greedy minus the base's over the same questions. The rest is about
+    the questions that this checkpoint was trained on: `silver_accuracy` is the share of the *kept* silver answers
+    that are true; `well_posed_accuracy` leaves out questions that have no true answer (`ill_posed_share`) or that
+    the world cannot read (`outside_grammar_share`). `trust_auroc` is the chance that, of all silver answers, a true
+    one has more trust, or confidence where there is none, than one that is not. `mean_confidence` and
+    `distinct_questions` are over all candidates; `dropped` counts by reason. `distinct_kept` is the number of
+    different questions among the kept rows, as a share of them. `blind_share` is how often the silver answer is
+    given without having seen the image, before rows that need none are dropped, `blind_share_kept` the same of the
+    kept rows. `votes` were drawn on all candidates, `second_votes` on those that they would keep, `blind_votes` on
+    what these leave. `unparsed` counts greedy answers on held-out questions; `short_cut_share` is the share of them
+    given without any reasoning, and `greedy_reasoned` the accuracy when that is forbidden.
     `health` has the figures of `visplay.report.health` for the set, the questioner and the reasoner; `guard`, where the
     recipe has one, its `alarms`, its `decision` and the `best` iteration so far.
     `audit` is about images that training never sees. `anchor_share` and `replay_share` are of the rows that the
@@ -79,6 +80,7 @@ class ScoreRow:
     well_posed_accuracy: float | None = None
     ill_posed_share: float | None = None
     outside_grammar_share: float | None = None
+    trust_auroc: float | None = None
     distinct_kept: float | None = None
     blind_share: float | None = None
     blind_share_kept: float | None = None

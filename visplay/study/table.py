@@ -21,6 +21,7 @@ LABELS: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
     "right": lambda row: row["silver_accuracy"],
     "right if well-posed": lambda row: row["well_posed_accuracy"],
     "ill-posed": lambda row: row["ill_posed_share"],
+    "AUROC of trust": lambda row: row.get("trust_auroc"),
     "answered blind": lambda row: row.get("blind_share_kept"),
     "distinct": lambda row: row.get("distinct_kept"),
     "more votes": lambda row: ((row.get("second_votes") or 0) + (row.get("blind_votes") or 0)) / row["votes"],

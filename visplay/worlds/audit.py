@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from visplay.evaluation.trust import auroc
 from visplay.labels.answers import same
 from visplay.records import UNANSWERABLE, Question, SilverAnswer
 from visplay.worlds import grammar
@@ -17,12 +18,15 @@ class Audit:
 
     `silver_accuracy` counts an ill-posed question as right only where the silver answer says so, and one that nobody
     can judge as wrong; `well_posed_accuracy` leaves both out. `ill_posed_share` is of all ill-posed questions.
+    `trust_auroc` is over all rows with a silver answer, kept or dropped: the chance that a right one has more trust
+    (confidence, where the recipe asks for no trust) than one that is not.
     """
 
     silver_accuracy: float | None
     well_posed_accuracy: float | None
     ill_posed_share: float | None
     outside_grammar_share: float | None
+    trust_auroc: float | None
 
 
 def true_answer(question: Question, scene: Scene) -> str | None:
@@ -35,12 +39,18 @@ def audit(rows: Sequence[SilverAnswer], scene_of: Callable[[str], Scene]) -> Aud
     """Judge the kept rows; `scene_of` gives the scene behind an image id."""
     kept = [row for row in rows if row.dropped is None]
     verdicts = [_verdict(row, scene_of(row.image_id)) for row in kept]
+    trusts: dict[bool, list[float]] = {True: [], False: []}
+    for row in rows:
+        if row.question and row.ballot and row.ballot.answer is not None:
+            right = _verdict(row, scene_of(row.image_id)) in ("right", "ill-posed and told so")
+            trusts[right].append((row.ballot.confidence or 0.0) if row.trust is None else row.trust)
     well_posed = [verdict for verdict in verdicts if verdict in ("right", "wrong")]
     return Audit(
         silver_accuracy=_share(verdicts, "right", "ill-posed and told so"),
         well_posed_accuracy=_share(well_posed, "right"),
         ill_posed_share=_share(verdicts, "ill-posed", "ill-posed and told so"),
         outside_grammar_share=_share(verdicts, "outside grammar"),
+        trust_auroc=auroc(trusts[True], trusts[False]),
     )
 
 
