@@ -12,6 +12,7 @@ import pytest
 from small_loop import ROOT, rows, small
 
 from visplay import auditing
+from visplay.labelling import teaches
 from visplay.labels.answers import same
 from visplay.recipe import Recipe, RecipeError
 from visplay.records import silver_answer
@@ -77,6 +78,17 @@ def test_every_candidate_is_a_line_with_its_verdict_and_its_judgement(world: tup
     assert found.silver_accuracy is not None and found.silver_accuracy.mean == right.count(True) / len(right)
     noted = json.loads((directory / "iter_01" / "audit" / "summary.json").read_text())
     assert noted["silver_accuracy"] == found.silver_accuracy.mean
+
+
+def test_figures_are_about_pictures_that_no_trust_was_learned_from(
+    world: tuple[Path, TrustFigures], tmp_path: Path
+) -> None:
+    directory, whole = world
+    found = audited(small("audit.images=8", "labels.trust_from=words", "labels.trust_low=0.1"), tmp_path / "run")
+    lines = rows(tmp_path / "run" / "iter_01" / "audit" / "audit.jsonl")
+    measured = [line for line in lines if not teaches(line["image_id"])]
+    assert found is not None and 0 < found.candidates == len(measured) < len(lines) == whole.candidates
+    assert found.kept == sum(line["dropped"] is None for line in measured)
 
 
 def test_an_audit_that_broke_off_is_made_again_with_the_same_bytes(

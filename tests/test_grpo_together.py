@@ -104,6 +104,7 @@ def test_figures_and_samples_are_written_once_and_are_the_same(way: str, runs: d
     assert written(runs[way], "samples.jsonl") == written(runs["one"], "samples.jsonl")
     for ours, theirs in zip(written(runs[way]), written(runs["one"]), strict=True):
         assert (ours["completions"], ours["terms"]) == (theirs["completions"], theirs["terms"])
+        assert ours["prompts_shared"] == theirs["prompts_shared"] == 1
         for name in ("loss", "reward", "grad_norm", "completion_tokens"):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-5)
 

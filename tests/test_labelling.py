@@ -16,7 +16,7 @@ from visplay.engine.prompts import Request
 from visplay.engine.sampling import Completion
 from visplay.evolve import evolve
 from visplay.images import PoolImage, index_pool
-from visplay.labelling import AUDIT, earlier_audit, silver_rows
+from visplay.labelling import AUDIT, earlier_audit, silver_rows, teaches
 from visplay.labels.silver import Candidate
 from visplay.recipe import LabelSettings, PoolSettings, Recipe
 from visplay.records import Question, SilverAnswer, write_jsonl
@@ -82,7 +82,13 @@ def test_what_would_be_kept_is_voted_on_again_as_the_recipe_says_and_counted(pic
 
 
 def test_trust_comes_from_the_audit_where_there_is_one(pictures: dict[str, PoolImage], tmp_path: Path) -> None:
-    audited = [{"confidence": 0.75, "right": i < 30, "type": "short_text"} for i in range(100)]
+    names = [str(i) for i in range(400)]
+    teaching = [name for name in names if teaches(name)][:100]
+    others = [name for name in names if not teaches(name)][:100]  # all right, and not to be learned from
+    audited = [
+        {"image_id": name, "confidence": 0.75, "right": name in others or i < 30, "type": "short_text"}
+        for i, name in enumerate(teaching + others)
+    ]
     write_jsonl(tmp_path / AUDIT, audited)
     smoothed, _ = rows(Scripted(**SCRIPT), pictures, weight_power=1.0)
     assert [row.trust for row in smoothed] == pytest.approx([5 / 6, 4 / 6, 3 / 6])

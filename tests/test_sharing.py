@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_grpo import recipe, train, weights, written
+from safetensors.torch import load_file
+from test_grpo import recipe, train, written
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
@@ -185,7 +186,9 @@ def test_a_prompt_is_counted_once(step: Step) -> None:
     assert operations(step.stock) / operations(step.shared) > 2.5
 
 
+LORA = {"lora.rank": 4}
 SETTINGS: dict[str, dict[str, Any]] = {
+    "LoRA": LORA,
     "parts": {"per_device_train_batch_size": 2},
     "a part cuts a group": {"num_generations": 4, "per_device_train_batch_size": 3},
     "checkpointing": {"gradient_checkpointing": True},
@@ -200,15 +203,24 @@ def test_a_training_takes_the_same_steps(
     base: Path, tmp_path: Path, settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, shares in (("shared", True), ("stock", False)):
-        made = recipe(optim="sgd", learning_rate=1e-3, **settings)
-        made.share_prompts = shares
+        made = recipe(optim="sgd", learning_rate=1e-3, **({} if settings is LORA else settings))
+        made.share_prompts, made.lora.rank = shares, 4 if settings is LORA else None
         train(base, tmp_path / name, recipe=made, steps=3)
     assert "prompt of its own" not in caplog.text
+    assert [row["prompts_shared"] for name in ("shared", "stock") for row in written(tmp_path / name)] == [
+        1,
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
     for ours, theirs in zip(written(tmp_path / "shared"), written(tmp_path / "stock"), strict=True):
         for figure in ("loss", "grad_norm", "reward", "kl", "entropy", "completion_tokens"):
             expected = theirs[figure]  # None where no completion is new
             assert ours[figure] == expected or ours[figure] == pytest.approx(expected, rel=1e-4, abs=1e-6), figure
-    shared, stock = (weights(tmp_path / name / "checkpoint") for name in ("shared", "stock"))
+    file = "adapter_model" if settings is LORA else "model"
+    shared, stock = (load_file(tmp_path / name / "checkpoint" / f"{file}.safetensors") for name in ("shared", "stock"))
     assert all(torch.allclose(shared[name].float(), stock[name].float(), atol=1e-4) for name in stock)
 
 

@@ -5,7 +5,8 @@
     audit_label  the Reasoner votes, and rows are kept or dropped, as in the stage `label`
     audit        each candidate is held against what is known: by the world's oracle, or by the given answers
 
-Every iteration has the same pictures, so that iterations compare. The stages before the last know no truth; the last
+Every iteration has the same pictures, so that iterations compare. Where trust is learned from an audit, it is from one
+half of the pictures, and the figures are about the other half. The stages before the last know no truth; the last
 one asks no model. What an audit says of a user's own questions is about the Reasoner's votes alone.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from visplay.evaluation.items import Item, Kind, letter
 from visplay.evaluation.pictures import Illustrated, read_illustrated
 from visplay.evaluation.predictions import fingerprint
 from visplay.evaluation.trust import Audited, audited, trust
+from visplay.labelling import learns, teaches
 from visplay.labels.answers import compare
 from visplay.pool import LoadedPool, list_own, load_own, render
 from visplay.recipe import Recipe, RecipeError
@@ -63,10 +65,10 @@ def audit(run: Run, recipe: Recipe, k: int, asker: str, voter: str) -> TrustFigu
         else:
             found = [judged(row, shown.scene_of(row.image_id)) for row in rows]
         write_jsonl(folder / "audit.jsonl", found)
-        summarise(folder, _summary(trust(found)))
+        summarise(folder, _summary(trust(_measured(found, recipe))))
 
     made = run.stage(k, "audit", work, {"labelled": digest(labelled), "asked": digest(asked)}, alone=True)
-    return trust([Audited(**row) for row in read_jsonl(made / "audit.jsonl")])
+    return trust(_measured([Audited(**row) for row in read_jsonl(made / "audit.jsonl")], recipe))
 
 
 def fingerprints(recipe: Recipe) -> dict[str, str]:
@@ -143,6 +145,11 @@ def _question(item: Item, image_id: str) -> Question:
             "options that differ, or none, and write no (A) into a text"
         )
     return asked
+
+
+def _measured(rows: Sequence[Audited], recipe: Recipe) -> list[Audited]:
+    """All rows, but where trust is learned from an audit those of images that it is not learned from."""
+    return [row for row in rows if not (learns(recipe.labels) and teaches(row.image_id))]
 
 
 def _against(row: SilverAnswer, golds: list[str]) -> Audited:

@@ -5,13 +5,14 @@ What is kept and why stands in `visplay.labels.silver`; here the votes are drawn
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from visplay.engine.sampling import Sampler
 from visplay.images import PoolImage
 from visplay.labels import silver, trust
-from visplay.recipe import Recipe
+from visplay.recipe import LabelSettings, Recipe
 from visplay.records import Ballot, SilverAnswer, read_jsonl
 from visplay.roles import reasoner
 from visplay.runs import read_manifest
@@ -20,11 +21,20 @@ from visplay.views import SecondView
 AUDIT = "audit.jsonl"  # in the result of the stage `audit`: rows as `trust.trust_of` takes them
 
 
+def teaches(image_id: str) -> bool:
+    """Whether an image of the audit is of the half that trust is learned from; the other half then measures it."""
+    return hashlib.sha256(image_id.encode()).digest()[0] % 2 == 0
+
+
+def learns(settings: LabelSettings) -> bool:
+    """Whether trust is learned from audits."""
+    return settings.trust_from != "votes" and trust.wanted(settings)
+
+
 def earlier_audit(directory: Path, recipe: Recipe, k: int) -> Path | None:
     """The audit of the iteration before k in a run; None where there is none, or nothing asks for it."""
     folder = directory / f"iter_{k - 1:02d}" / "audit"
-    asked = recipe.labels.trust_from != "votes" and trust.wanted(recipe.labels)
-    return folder if asked and read_manifest(folder) is not None and (folder / AUDIT).exists() else None
+    return folder if learns(recipe.labels) and read_manifest(folder) is not None and (folder / AUDIT).exists() else None
 
 
 def silver_rows(
@@ -49,7 +59,8 @@ def silver_rows(
         cost["second_votes"] = settings.votes * sum(again)
     trusted = None
     if trust.wanted(settings):
-        trusted = trust.trust_of(read_jsonl(audited / AUDIT) if audited else [], settings)
+        known = read_jsonl(audited / AUDIT) if audited else []
+        trusted = trust.trust_of([row for row in known if teaches(row["image_id"])], settings)
     return silver.judge(candidates, ballots, settings, *names, second, trusted), cost
 
 

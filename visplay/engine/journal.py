@@ -44,6 +44,7 @@ _FIGURES = {
     "kl": "kl",
     "entropy": "entropy",
     "clipped_share": "clip_ratio/region_mean",
+    "prompts_shared": "prompts_shared",  # of the parts of a step
 }
 UNFINISHED = "unfinished"
 

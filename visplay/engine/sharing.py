@@ -94,7 +94,9 @@ class SharingTrainer(GRPOTrainer, ABC):
             packed = self._packed(part) if self._sharing else None
             if self._sharing and not self._checked:
                 self._check(part, packed)
-            found.append(self._together(part, packed) if self._sharing and packed else self._apart(part))
+            shared = packed if self._sharing else None
+            found.append(self._together(part, shared) if shared else self._apart(part))
+            self._metrics["train"]["prompts_shared"].append(float(shared is not None))
         log_probs, entropies = zip(*found, strict=True)
         return torch.cat(log_probs), torch.cat(entropies) if compute_entropy else None, None
 
