@@ -69,9 +69,10 @@ WAYS: dict[str, tuple[int, dict[str, Any]]] = {
     "two": (2, {}),
     "three": (3, {}),
     "two by ZeRO-2": (2, {"deepspeed": zero(2)}),
-    "two by ZeRO-3": (2, {"deepspeed": zero(3)}),
+    "two by ZeRO-3": (2, {"deepspeed": zero(3), "per_device_train_batch_size": 3}),
 }
 SEVERAL = list(WAYS)[1:]
+ALL_SHARED = ("three", "two by ZeRO-3")  # the others have parts of one completion, which has nothing to share
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_figures_and_samples_are_written_once_and_are_the_same(way: str, runs: d
     assert written(runs[way], "samples.jsonl") == written(runs["one"], "samples.jsonl")
     for ours, theirs in zip(written(runs[way]), written(runs["one"]), strict=True):
         assert (ours["completions"], ours["terms"]) == (theirs["completions"], theirs["terms"])
-        assert ours["prompts_shared"] == theirs["prompts_shared"] == 1
+        assert theirs["prompts_shared"] == 1 and (ours["prompts_shared"] == 1 or way not in ALL_SHARED)
         for name in ("loss", "reward", "grad_norm", "completion_tokens"):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-5)
 
@@ -136,7 +137,7 @@ def test_on_another_number_of_processes_a_killed_training_begins_again(
 def test_processes_that_share_the_weights_keep_the_start_where_it_was_best(
     base: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    settings = PLAIN | {"deepspeed": zero(3)}
+    settings = PLAIN | WAYS["two by ZeRO-3"][1]
     assert together(train_here, base, tmp_path / "run", settings, 2, 0, (0.9, 0.1), count=2) == [None, None]
     assert [row["right"] for row in written(tmp_path / "run", "checks.jsonl")] == [0.9, 0.1]
     kept, start = weights(tmp_path / "run" / "checkpoint"), weights(base)

@@ -207,7 +207,8 @@ def test_a_training_takes_the_same_steps(
         made.share_prompts, made.lora.rank = shares, 4 if settings is LORA else None
         train(base, tmp_path / name, recipe=made, steps=3)
     assert "prompt of its own" not in caplog.text
-    assert [row["prompts_shared"] for name in ("shared", "stock") for row in written(tmp_path / name)] == [
+    ways = [row["prompts_shared"] for name in ("shared", "stock") for row in written(tmp_path / name)]
+    assert ways == [
         1,
         1,
         1,

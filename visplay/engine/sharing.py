@@ -94,7 +94,7 @@ class SharingTrainer(GRPOTrainer, ABC):
             packed = self._packed(part) if self._sharing else None
             if self._sharing and not self._checked:
                 self._check(part, packed)
-            shared = packed if self._sharing else None
+            shared = packed if self._sharing and self._checked else None
             found.append(self._together(part, shared) if shared else self._apart(part))
             self._metrics["train"]["prompts_shared"].append(float(shared is not None))
         log_probs, entropies = zip(*found, strict=True)
@@ -134,22 +134,20 @@ class SharingTrainer(GRPOTrainer, ABC):
         return super()._get_per_token_logps_and_entropies(*given, compute_entropy=part.entropy, **seen)[:2]
 
     def _check(self, part: _Part, packed: Packed | None) -> None:
-        """Read a part in both ways; go back to the stock one, on all processes, if it differs on any."""
-        found = []
-        if packed:
-            with torch.no_grad():
-                shared, stock = self._together(part, packed)[0], self._apart(part)[0]
-            found = [((shared - stock).abs().sum() / packed.scored.sum().clamp(min=1)).item()]
-        differences = gather_object(found)
+        """Read a part in both ways, once all processes have one to pack; differences on any end the sharing on all."""
+        if not all(gather_object([packed is not None])) or packed is None:
+            return
+        with torch.no_grad():
+            shared, stock = self._together(part, packed)[0], self._apart(part)[0]
+        difference = max(gather_object([((shared - stock).abs().sum() / packed.scored.sum().clamp(min=1)).item()]))
         cast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision)
         tolerated = _TOLERATED[cast or self._whole(part.model).dtype]
-        self._checked = bool(differences)
-        self._sharing = max(differences, default=0.0) <= tolerated
+        self._checked, self._sharing = True, difference <= tolerated
         if not self._sharing:
             logger.warning(
                 "each completion is read with a prompt of its own, which takes longer: sharing them changed "
                 "log-probabilities by %.2g on average, and %.2g is tolerated",
-                max(differences),
+                difference,
                 tolerated,
             )
 
