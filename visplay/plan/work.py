@@ -42,7 +42,7 @@ def sampling(shape: Shape, sampled: Sampled) -> int:
 
 
 def training(shape: Shape, layout: Layout, part: Part, completions: int, samples: int) -> int:
-    """Training on `completions`, of which `samples` are new; TRL looks at the image of each completion again.
+    """Training on `completions`, of which `samples` are new; as if no prompt were shared.
 
     Forward, once more where it is recomputed, and backward; the scores of completions are always recomputed. The
     reference goes forward once over what is new. Where adapters are trained, no matrix needs a gradient of its own,
