@@ -28,6 +28,7 @@ def main() -> None:
         f"model={chosen.model}",
         f"pool.max_tokens={max(4, chosen.image_tokens)}",
         f"grpo.per_device_train_batch_size={chosen.rows}",
+        "share_prompts=false",  # what is planned
     ]
     recipe = load_recipe(ROOT / "recipes" / "tiny.yaml", [*fixed, *chosen.overrides])
     step = grpo_steps.Step("reasoner", chosen.prompts, chosen.image_tokens, chosen.new_tokens, chosen.votes)
