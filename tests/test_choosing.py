@@ -103,15 +103,21 @@ def test_the_loop_chooses_by_its_audit_and_says_that_truth_had_a_say(chosen: Pat
     assert (chosen / "iter_01" / "reasoner" / "checkpoint" / "model.safetensors").exists()
 
 
-def test_what_is_asked_is_the_audits_well_posed_questions_or_a_fifth_of_the_kept_rows(chosen: Path) -> None:
+def test_what_is_asked_is_the_audits_well_posed_questions_or_a_fifth_of_the_kept_rows(
+    chosen: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with Run.open(chosen, load_recipe(chosen / "recipe.yaml")) as run:
         pool = load(run, run_recipe := load_recipe(chosen / "recipe.yaml"))
         rows = [row for row in read_silver(chosen / "iter_01" / "label") if row.question]
-        aside = {by: withhold(run, asking(run_recipe, by), 1, rows, pool) for by in ("last", "silver", "audit")}
-    assert aside["last"].left == aside["audit"].left == rows and aside["last"].rows == []
+        many = rows * 3
+        aside = {by: withhold(run, asking(run_recipe, by), 1, many, pool) for by in ("last", "silver", "audit")}
+        few = withhold(run, asking(run_recipe, "silver"), 1, rows, pool)
+    assert aside["last"].left == aside["audit"].left == many and aside["last"].rows == []
     ours = [row for _, row in aside["silver"].rows]
-    assert len(ours) == len(rows) // 5 > 0
-    assert sorted(map(repr, ours + aside["silver"].left)) == sorted(map(repr, rows))
+    assert len(ours) == 7 <= len(many) // 5
+    assert sorted(map(repr, ours + aside["silver"].left)) == sorted(map(repr, many))
+    assert (few.left, few.rows, few.inputs) == (rows, [], {})
+    assert f"{len(rows) // 5} rows are too few to choose a step by (silver); the last is kept" in caplog.text
     lines = written(chosen / "iter_01" / "audit", "audit.jsonl")
     known = {(line["image_id"], line["question"]): line["truth"] for line in lines}
     assert len(aside["audit"].rows) == 7

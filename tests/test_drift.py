@@ -15,6 +15,7 @@ from small_loop import small
 from visplay.engine import models
 from visplay.engine.likelihood import divergence, log_probs
 from visplay.engine.prompts import Request
+from visplay.engine.sampling import Completion
 from visplay.evolve import evolve
 from visplay.recipe import PoolSettings
 
@@ -25,10 +26,13 @@ def picture(seed: int, width: int, height: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-COMPLETED: list[tuple[Request, str]] = [
-    ((picture(1, 84, 84), "What color is the large thing on the left of the small square?"), "red"),
-    ((picture(2, 56, 112), "How many?"), "There are three red things and a blue one, so 4"),
-    ((picture(3, 56, 56), "How many?"), ""),
+COMPLETED: list[tuple[Request, Completion]] = [
+    (
+        (picture(1, 84, 84), "What color is the large thing on the left of the small square?"),
+        Completion("red", truncated=False),
+    ),
+    ((picture(2, 56, 112), "How many?"), Completion("There are three red things and a blue one, so 4", truncated=True)),
+    ((picture(3, 56, 56), "How many?"), Completion("", truncated=False)),
 ]
 
 
@@ -38,13 +42,13 @@ def test_log_probabilities_are_those_of_the_model_alone_whatever_is_read_beside(
     for ((image, text), completion), found in zip(COMPLETED, log_probs(base, POOL, COMPLETED), strict=True):
         chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
         prompt = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-        whole = prompt + completion + processor.tokenizer.decode([end])
+        whole = prompt + completion.text + ("" if completion.truncated else processor.tokenizer.decode([end]))
         inputs = processor(text=[whole], images=[image], return_tensors="pt")
         with torch.inference_mode():
             spread = model(**inputs).logits[0].log_softmax(-1)
         ids = inputs["input_ids"][0]
         expected = torch.stack([spread[at - 1, ids[at]] for at in range(len(ids) - len(found), len(ids))])
-        assert len(found) == len(processor.tokenizer(completion).input_ids) + 1
+        assert len(found) == len(processor.tokenizer(completion.text).input_ids) + (not completion.truncated)
         assert torch.allclose(found, expected, atol=1e-4)
 
 

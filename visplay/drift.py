@@ -48,7 +48,7 @@ def _moved(
     longest = (recipe.questioner if role == "questioner" else recipe.reasoner).max_new_tokens
     with sampler(run, recipe, now, folder, processes=ALONE) as writing:
         drawn = writing.sample(asked, 1, longest, seed(recipe, k, STAGE), temperature=1.0, top_p=1.0)
-    pairs = [(request, one.text) for request, written in zip(asked, drawn, strict=True) for one in written]
+    pairs = [(request, one) for request, written in zip(asked, drawn, strict=True) for one in written]
     read = {name: log_probs(found(run, name), recipe.pool, pairs) for name in {now, start, recipe.model}}
     ends = {"kl_start": start, "kl_base": recipe.model}
     return {name: divergence(read[now], read[other]).mean().item() for name, other in ends.items()}

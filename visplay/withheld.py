@@ -9,6 +9,7 @@ Off by default: the last step is kept.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import random
 from dataclasses import dataclass, field
 
@@ -19,6 +20,9 @@ from visplay.records import UNANSWERABLE, SilverAnswer, read_jsonl
 from visplay.runs import Inputs, Run, digest
 from visplay.staging import read_silver, seed
 
+logger = logging.getLogger(__name__)
+
+_FEWEST = 10  # rows, unless the recipe asks for less
 _SHARE = 5  # of the kept rows one in so many is withheld at most
 
 
@@ -38,13 +42,21 @@ def withhold(run: Run, recipe: Recipe, k: int, kept: list[SilverAnswer], pool: L
         return Withheld(kept)
     chance = random.Random(seed(recipe, k, "withheld"))
     if by == "silver":
-        drawn = set(chance.sample(range(len(kept)), min(count, len(kept) // _SHARE)))
-        rows = [(pool.by_id[row.image_id], row) for i, row in enumerate(kept) if i in drawn]
-        return Withheld([row for i, row in enumerate(kept) if i not in drawn], rows, {"keep_step": by, "rows": count})
-    known = _audited(run, recipe, k)
-    made = run.directory / f"iter_{k:02d}" / "audit"
-    inputs: Inputs = {"keep_step": by, "rows": count, "audit": digest(made)}
-    return Withheld(kept, chance.sample(known, min(count, len(known))), inputs)
+        known = [(pool.by_id[row.image_id], row) for row in kept]
+        drawn = sorted(chance.sample(range(len(kept)), min(count, len(kept) // _SHARE)))
+    else:
+        known = _audited(run, recipe, k)
+        drawn = chance.sample(range(len(known)), min(count, len(known)))
+    if len(drawn) < min(count, _FEWEST):
+        logger.warning(
+            "iteration %d: %d rows are too few to choose a step by (%s); the last is kept", k, len(drawn), by
+        )
+        return Withheld(kept)
+    rows = [known[i] for i in drawn]
+    inputs: Inputs = {"keep_step": by, "check_rows": len(drawn)}
+    if by == "silver":
+        return Withheld([row for i, row in enumerate(kept) if i not in set(drawn)], rows, inputs)
+    return Withheld(kept, rows, {**inputs, "audit": digest(run.directory / f"iter_{k:02d}" / "audit")})
 
 
 def _audited(run: Run, recipe: Recipe, k: int) -> list[tuple[PoolImage, SilverAnswer]]:

@@ -10,13 +10,15 @@ from transformers import ProcessorMixin
 
 from visplay.engine import models
 from visplay.engine.prompts import Request, encode
+from visplay.engine.sampling import Completion
 from visplay.recipe import PoolSettings
 
 
 def log_probs(
-    checkpoint: str | Path, pool: PoolSettings, completed: Sequence[tuple[Request, str]], batch: int = 8
+    checkpoint: str | Path, pool: PoolSettings, completed: Sequence[tuple[Request, Completion]], batch: int = 8
 ) -> list[torch.Tensor]:
-    """For each request with its completion a float32 vector: a natural logarithm for each token and for the end.
+    """For each request with its completion a float32 vector: a natural logarithm for each token, and for its end
+    unless it was cut off. The text is tokenized anew, which seldom gives other tokens than those that were drawn.
 
     The model's own distribution, at temperature 1; `batch` completions are read together.
     """
@@ -26,8 +28,9 @@ def log_probs(
     found: list[torch.Tensor] = []
     for first in range(0, len(completed), batch):
         asked, completions = zip(*completed[first : first + batch], strict=True)
-        texts = processor.tokenizer(list(completions), add_special_tokens=False).input_ids
-        written = [[*ids, end] for ids in texts]
+        texts = processor.tokenizer([one.text for one in completions], add_special_tokens=False).input_ids
+        ends = [[] if one.truncated else [end] for one in completions]
+        written = [ids + after for ids, after in zip(texts, ends, strict=True)]
         inputs = {name: value.to(model.device) for name, value in _continued(processor, asked, written).items()}
         width = max(map(len, written))
         with torch.inference_mode():

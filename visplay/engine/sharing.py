@@ -2,9 +2,10 @@
 
 TRL runs vision tower and prompt for each of a group's copies, in the log-probabilities of policy, old policy and
 reference, and in the backward pass. Here the copies share one row (`visplay.engine.packing`); loss and gradients are
-those of the stock trainer but for rounding. A part is read in the stock way where that costs fewer operations. The
-first one that is not is read in both ways, and where they differ, or the model cannot be read so, the stock way is
-taken for good, and the log says so.
+those of the stock trainer but for rounding, where a loss does not depend on which completions share a part (TRL's bnpo
+and its entropy bonus do, and groups come together here). A part is read in the stock way where that costs fewer
+operations. The first one that is not is read in both ways, and where they differ, or the model cannot be read so, the
+stock way is taken for good, and the log says so.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from visplay.plan.shapes import read_text
 logger = logging.getLogger(__name__)
 
 Read = tuple[torch.Tensor, torch.Tensor | None]  # log-probabilities and entropies (N, C)
+
+_KNOWN = ("qwen2_5_vl",)  # model types whose positions and masks were tried
 
 # Mean difference of log-probabilities, in nats, that rounding explains; a wrong mask or position makes some tenths.
 _TOLERATED = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
@@ -92,9 +95,12 @@ class SharingTrainer(GRPOTrainer, ABC):
             at = slice(start, start + size)
             part = _Part(model, input_ids[at], attention_mask[at], logits_to_keep, self._read[at], compute_entropy)
             packed = self._packed(part) if self._sharing else None
-            if self._sharing and not self._checked:
+            # All or none, so that a resumed training, which checks again, goes on as it would have.
+            if self._sharing and not all(gather_object([packed is not None])):
+                packed = None
+            if packed and not self._checked:
                 self._check(part, packed)
-            shared = packed if self._sharing and self._checked else None
+            shared = packed if self._sharing else None
             found.append(self._together(part, shared) if shared else self._apart(part))
             self._metrics["train"]["prompts_shared"].append(float(shared is not None))
         log_probs, entropies = zip(*found, strict=True)
@@ -133,16 +139,18 @@ class SharingTrainer(GRPOTrainer, ABC):
         given = (part.model, part.input_ids, part.attention_mask, part.longest)
         return super()._get_per_token_logps_and_entropies(*given, compute_entropy=part.entropy, **seen)[:2]
 
-    def _check(self, part: _Part, packed: Packed | None) -> None:
-        """Read a part in both ways, once all processes have one to pack; differences on any end the sharing on all."""
-        if not all(gather_object([packed is not None])) or packed is None:
-            return
+    def _check(self, part: _Part, packed: Packed) -> None:
+        """Read a part, which has something to compare, in both ways; a difference on any process ends it on all."""
         with torch.no_grad():
             shared, stock = self._together(part, packed)[0], self._apart(part)[0]
-        difference = max(gather_object([((shared - stock).abs().sum() / packed.scored.sum().clamp(min=1)).item()]))
+        changed, counts = (
+            gather_object([(shared - stock).abs().sum().item()]),
+            gather_object([int(packed.scored.sum())]),
+        )
+        difference = sum(changed) / max(1, sum(counts))
         cast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision)
         tolerated = _TOLERATED[cast or self._whole(part.model).dtype]
-        self._checked, self._sharing = True, difference <= tolerated
+        self._checked, self._sharing = sum(counts) > 0, difference <= tolerated  # nothing is when it is not a number
         if not self._sharing:
             logger.warning(
                 "each completion is read with a prompt of its own, which takes longer: sharing them changed "
@@ -165,8 +173,8 @@ class SharingTrainer(GRPOTrainer, ABC):
 
 def _why_not(model: PreTrainedModel) -> str | None:
     """What of the model keeps its prompts from being shared."""
-    if not hasattr(model.base_model, "get_rope_index"):
-        return f"{type(model).__name__} does not say where an image's tokens stand"
+    if model.config.model_type not in _KNOWN:
+        return f"prompts of {', '.join(_KNOWN)} can be shared, and the model is of {model.config.model_type}"
     if model.config._attn_implementation != "sdpa":
         return f"attention by {model.config._attn_implementation} takes no mask of its own; load the model with sdpa"
     return None

@@ -16,15 +16,20 @@ from visplay.study.settings import Setting, Study
 
 Rows = list[dict[str, Any]]  # of scores.json: one run, the base first
 
+
+def _more(votes: int | None, *extra: int | None) -> float | None:
+    return sum(count or 0 for count in extra) / votes if votes else None
+
+
 LABELS: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
-    "kept": lambda row: row["kept"] / row["candidates"],
+    "kept": lambda row: row["kept"] / row["candidates"] if row["candidates"] else None,
     "right": lambda row: row["silver_accuracy"],
     "right if well-posed": lambda row: row["well_posed_accuracy"],
     "ill-posed": lambda row: row["ill_posed_share"],
     "AUROC of trust": lambda row: row.get("trust_auroc"),
     "answered blind": lambda row: row.get("blind_share_kept"),
     "distinct": lambda row: row.get("distinct_kept"),
-    "more votes": lambda row: ((row.get("second_votes") or 0) + (row.get("blind_votes") or 0)) / row["votes"],
+    "more votes": lambda row: _more(row.get("votes"), row.get("second_votes"), row.get("blind_votes")),
 }
 GAINS = {"gain": "greedy", "short cut forbidden": "greedy_reasoned", "one sample": "one_sample", "majority": "majority"}
 
