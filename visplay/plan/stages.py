@@ -1,8 +1,9 @@
 """What a recipe will cost, before anything is loaded: prompts, samples, tokens and optimizer steps of each stage.
 
 By arithmetic: every sample as long as allowed, every question parsed, every vote cast, all of them again in a second
-pass. Left out is what only the run can tell: the score's second greedy pass, over the answers given without reasoning,
-at most `evaluation.questions`.
+pass. Left out are the few greedy answers by which `reasoner.keep_step` chooses, the completions of
+`evaluation.kl_samples`, and what only the run can tell: the score's second greedy pass, over the answers given without
+reasoning, at most `evaluation.questions`.
 """
 
 from __future__ import annotations
