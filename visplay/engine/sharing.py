@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -123,8 +123,7 @@ class SharingTrainer(GRPOTrainer, ABC):
         (rows, width), (packed_rows, packed_width) = part.input_ids.shape, packed.inputs["input_ids"].shape
         # Each completion is held against all the others, though it sees none: of long ones that costs more.
         pays = packed_rows * work.packed(self._text, packed_width) < rows * work.understanding(self._text, width)
-        packed.inputs.update(pixels)
-        return packed if pays else None
+        return replace(packed, inputs=packed.inputs | pixels) if pays else None
 
     def _together(self, part: _Part, packed: Packed) -> Read:
         """With one prompt for all completions of a row."""
