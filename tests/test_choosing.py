@@ -13,6 +13,7 @@ from test_grpo import ROWS, Killed, by_length, killed_at, train, weights, writte
 
 from visplay.engine.grpo import Check, Row
 from visplay.evolve import evolve
+from visplay.labelling import teaches
 from visplay.pool import load
 from visplay.recipe import Recipe, load_recipe
 from visplay.runs import Run
@@ -91,7 +92,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A loop of one iteration that chooses its step by an audit."""
     run = tmp_path_factory.mktemp("chosen") / "run"
     unmeasured = ("evaluation.world=null", "evaluation.benchmarks=[]", "iterations=1")
-    evolve(small(*unmeasured, "audit.images=20", "reasoner.keep_step=audit", "reasoner.check_rows=7"), run)
+    evolve(small(*unmeasured, "audit.images=40", "reasoner.keep_step=audit", "reasoner.check_rows=7"), run)
     return run
 
 
@@ -122,7 +123,7 @@ def test_what_is_asked_is_the_audits_well_posed_questions_or_a_fifth_of_the_kept
     known = {(line["image_id"], line["question"]): line["truth"] for line in lines}
     assert len(aside["audit"].rows) == 7
     for picture, row in aside["audit"].rows:
-        assert picture.id == row.image_id and row.question and row.ballot
+        assert picture.id == row.image_id and row.question and row.ballot and teaches(row.image_id)
         assert row.ballot.answer == known[row.image_id, row.question.text] not in (None, "unanswerable")
 
 

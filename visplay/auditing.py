@@ -5,9 +5,10 @@
     audit_label  the Reasoner votes, and rows are kept or dropped, as in the stage `label`
     audit        each candidate is held against what is known: by the world's oracle, or by the given answers
 
-Every iteration has the same pictures, so that iterations compare. Where trust is learned from an audit, it is from one
-half of the pictures, and the figures are about the other half. The stages before the last know no truth; the last
-one asks no model. What an audit says of a user's own questions is about the Reasoner's votes alone.
+Every iteration has the same pictures, so that iterations compare. Where an audit steers the training, as trust that is
+learned from it, it is one half of the pictures, and the figures are about the other half. The stages before the last
+know no truth; the last one asks no model. What an audit says of a user's own questions is about the Reasoner's votes
+alone.
 """
 
 from __future__ import annotations
@@ -148,8 +149,9 @@ def _question(item: Item, image_id: str) -> Question:
 
 
 def _measured(rows: Sequence[Audited], recipe: Recipe) -> list[Audited]:
-    """All rows, but where trust is learned from an audit those of images that it is not learned from."""
-    return [row for row in rows if not (learns(recipe.labels) and teaches(row.image_id))]
+    """All rows, but where an audit steers the training those of images that have no say in it."""
+    steers = learns(recipe.labels) or recipe.reasoner.keep_step == "audit"
+    return [row for row in rows if not (steers and teaches(row.image_id))]
 
 
 def _against(row: SilverAnswer, golds: list[str]) -> Audited:

@@ -22,7 +22,7 @@ AUDIT = "audit.jsonl"  # in the result of the stage `audit`: rows as `trust.trus
 
 
 def teaches(image_id: str) -> bool:
-    """Whether an image of the audit is of the half that trust is learned from; the other half then measures it."""
+    """Whether an image of the audit is of the half that may steer training; the other half then measures."""
     return hashlib.sha256(image_id.encode()).digest()[0] % 2 == 0
 
 

@@ -1,7 +1,8 @@
 """The rows by which a step of a Reasoner training is chosen: it is asked about them, and not trained on them.
 
     silver   a fifth of the kept rows at most, with their silver answers: label-free, and no truer than the labels
-    audit    questions of this iteration's audit with their true answers, whose truth then chooses what is kept
+    audit    questions of this iteration's audit with their true answers, whose truth then chooses what is kept; about
+             the half of its pictures that its own figures leave out
 
 Off by default: the last step is kept.
 """
@@ -14,6 +15,7 @@ import random
 from dataclasses import dataclass, field
 
 from visplay.images import PoolImage
+from visplay.labelling import teaches
 from visplay.pool import LoadedPool, load_own
 from visplay.recipe import Recipe
 from visplay.records import UNANSWERABLE, SilverAnswer, read_jsonl
@@ -65,7 +67,7 @@ def _audited(run: Run, recipe: Recipe, k: int) -> list[tuple[PoolImage, SilverAn
     pictures = load_own(run.directory / "iter_00" / "audit_set", recipe.pool, "audit").by_id
     rows, audited = [], read_jsonl(folder / "audit" / "audit.jsonl")
     for row, found in zip(read_silver(folder / "audit_label"), audited, strict=True):
-        if row.ballot and found["truth"] not in (None, UNANSWERABLE):
+        if row.ballot and found["truth"] not in (None, UNANSWERABLE) and teaches(row.image_id):
             ballot = dataclasses.replace(row.ballot, answer=found["truth"])
             rows.append((pictures[row.image_id], dataclasses.replace(row, ballot=ballot)))
     return rows
