@@ -56,6 +56,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "labels.quota.short_text": (0, 1),
     "audit.images": (0, None),
     "reasoner.steps": (1, None),
+    "reasoner.max_passes": (0.01, None),
     "reasoner.questions_per_step": (1, None),
     "reasoner.max_new_tokens": (1, None),
     "reasoner.format_weight": (0, 1),

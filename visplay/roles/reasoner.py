@@ -102,7 +102,8 @@ def train(
     Leaves the new checkpoint in folder/checkpoint: the last step, or where there are rows set `aside` the one that
     answers these best.
     """
-    count = rollouts(recipe, recipe.reasoner.steps) * recipe.reasoner.questions_per_step
+    steps = steps_over(len(rows), recipe)
+    count = rollouts(recipe, steps) * recipe.reasoner.questions_per_step
     ordered = [rows[i] for i in _passes(len(rows), count, seed)]
     opened = {picture.id: picture for picture, _ in [*rows, *aside]}
     check = grpo.Check([_prompted(*row, recipe) for row in aside], lambda rows, texts: _right(rows, texts, recipe))
@@ -112,7 +113,7 @@ def train(
         lambda batch, completions: scores([row.source for row in batch], completions, recipe),
         recipe,
         role="reasoner",
-        steps=recipe.reasoner.steps,
+        steps=steps,
         prompts_per_step=recipe.reasoner.questions_per_step,
         max_new_tokens=recipe.reasoner.max_new_tokens,
         seed=seed,
@@ -120,6 +121,18 @@ def train(
         open_image=lambda record: opened[record.id].open(),
         check=check if aside else None,
     )
+
+
+def steps_over(rows: int, recipe: Recipe) -> int:
+    """Optimizer steps on so many rows: the recipe's, unless a row were then seen more than `max_passes` times.
+
+    Never fewer than the steps on one batch of rollouts.
+    """
+    role = recipe.reasoner
+    if role.max_passes is None:
+        return role.steps
+    batches = max(1, int(role.max_passes * rows / role.questions_per_step))
+    return min(role.steps, batches * recipe.grpo.get("num_iterations", 1))
 
 
 def scores(rows: Sequence[SilverAnswer], completions: Sequence[str], recipe: Recipe) -> list[grpo.Score]:
