@@ -17,7 +17,9 @@ from visplay.engine import grpo
 from visplay.engine.models import load_processor
 from visplay.engine.prompts import encode
 from visplay.engine.sampling import LocalSampler, Sampler, SharedSampler
+from visplay.images import PoolImage
 from visplay.plan.layout import layout_of
+from visplay.plan.loads import rows
 from visplay.plan.memory import Memory, Moments, Writing, training
 from visplay.plan.shapes import Shape, shape_of
 from visplay.plan.tensors import Part
@@ -71,25 +73,29 @@ def run(recipe: Recipe, step: Step, frozen: Sampler | None, peak: Peak, folder: 
         peak.reset()
         doing, since = what, time.monotonic()
 
-    def open_image(_: ImageRecord) -> Image.Image:  # the first thing of a step
-        begin("rollout")
-        return image
+    class Noise(PoolImage):
+        """A picture of its own for each row: that it is opened is the first thing of a step."""
+
+        def open(self) -> Image.Image:
+            begin("rollout")
+            return image
 
     def reward(rows: Sequence[grpo.Row], completions: Sequence[str]) -> list[grpo.Score]:
         if step.votes and frozen is not None:
             begin("votes")
-            frozen.sample([(image, PROMPT)] * len(rows), step.votes, step.new_tokens, 0)
+            frozen.sample([(image.copy(), PROMPT) for _ in rows], step.votes, step.new_tokens, 0)
         begin("training")
         return [grpo.Score(float(i % 2)) for i in range(len(rows))]
 
-    rows = [grpo.Row(PROMPT, ImageRecord("noise", "", None, *image.size))] * (2 * step.prompts)
+    record = ImageRecord("noise", "", None, *image.size)
+    asked = [grpo.Row(PROMPT, Noise(record, recipe.pool)) for _ in range(2 * step.prompts)]
     shared = {"frozen": frozen} if recipe.lora.rank is not None else {}
     keep = nullcontext(folder) if folder else tempfile.TemporaryDirectory()
     with keep as where:
         peak.reset()
         sizes = {"steps": 2, "prompts_per_step": step.prompts, "max_new_tokens": step.new_tokens, "seed": 0}
-        places = {"role": step.role, "folder": Path(where), "open_image": open_image}
-        grpo.train(recipe.model, rows, reward, recipe, **sizes, **places, **shared)
+        places = {"role": step.role, "folder": Path(where)}
+        grpo.train(recipe.model, asked, reward, recipe, **sizes, **places, **shared)
         begin("saving")
     return measured
 
@@ -125,7 +131,7 @@ def prompt_tokens(recipe: Recipe, image_tokens: int) -> int:
 
 
 def _writing(recipe: Recipe, prompts: int, copies: int, image: int, prompt: int, new: int) -> Writing:
-    together = min(prompts, max(1, recipe.sampling.batch // copies))
+    together = min(prompts, max(1, rows(recipe, recipe.sampling.batch, prompt + new) // copies))
     return Writing(together * copies, together, image, prompt, new)
 
 

@@ -82,12 +82,14 @@ def _votes(recipe, chosen, tokens, peak) -> dict:
     from visplay.engine.sampling import LocalSampler
     from visplay.plan import memory, work
     from visplay.plan.loads import Sampled
+    from visplay.plan.loads import rows as together
     from visplay.plan.memory import Writing
     from visplay.plan.shapes import shape_of
 
     sampler = LocalSampler(recipe.model, recipe.pool, recipe.sampling)
-    questions = max(1, recipe.sampling.batch // chosen.votes)
-    asked = [(picture(tokens), PROMPT)] * questions
+    length = prompt_tokens(recipe, tokens) + chosen.new_tokens
+    questions = max(1, together(recipe, recipe.sampling.batch, length) // chosen.votes)
+    asked = [(picture(tokens, seed), PROMPT) for seed in range(questions)]
     seconds = _timed(lambda: sampler.sample(asked, chosen.votes, chosen.new_tokens, 0))
     shape, rows = shape_of(recipe.model), questions * chosen.votes
     writing = Writing(rows, questions, tokens, prompt_tokens(recipe, tokens), chosen.new_tokens)

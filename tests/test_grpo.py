@@ -21,6 +21,7 @@ from visplay.engine import grpo
 from visplay.engine.grpo import NonFiniteError, Row, Score
 from visplay.engine.journal import Journal
 from visplay.engine.prompts import encode
+from visplay.images import PoolImage
 from visplay.recipe import PoolSettings, Recipe, RecipeError, SamplingSettings
 from visplay.records import ImageRecord
 
@@ -28,13 +29,27 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureW
 
 SIZES = ((84, 84), (56, 84), (84, 84), (112, 56))
 PROMPTS = ("What color is the large thing on the left of the small square?", "How many?", "What digit?", "How many?")
-ROWS = [Row(text, ImageRecord(str(i), "made", None, *SIZES[i]), source=i) for i, text in enumerate(PROMPTS)]
+OPENED: list[str] = []  # ids of pictures, as they are opened
 
 
-def open_image(record: ImageRecord) -> Image.Image:
-    """Noise: every picture is another one."""
-    shape = (record.height, record.width, 3)
-    return Image.fromarray(np.random.default_rng(int(record.id)).integers(0, 256, shape, dtype=np.uint8))
+class Noise(PoolImage):
+    """Every picture is another one."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.record.width, self.record.height
+
+    def open(self) -> Image.Image:
+        OPENED.append(self.id)
+        shape = (self.record.height, self.record.width, 3)
+        return Image.fromarray(np.random.default_rng(int(self.id)).integers(0, 256, shape, dtype=np.uint8))
+
+
+def noise(name: int) -> Noise:
+    return Noise(ImageRecord(str(name), "made", None, *SIZES[name]), PoolSettings())
+
+
+ROWS = [Row(text, noise(i), source=i) for i, text in enumerate(PROMPTS)]
 
 
 def recipe(**settings: Any) -> Recipe:
@@ -50,7 +65,7 @@ def by_length(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
 def train(start: Path, folder: Path, reward: Any = by_length, steps: int = 5, **changes: Any) -> None:
     folder.mkdir(exist_ok=True)
     wanted: dict[str, Any] = {"recipe": recipe(), "prompts_per_step": 3, "max_new_tokens": 6, "seed": 4}
-    wanted |= {"role": "reasoner", "steps": steps, "folder": folder, "open_image": open_image, "rows": ROWS} | changes
+    wanted |= {"role": "reasoner", "steps": steps, "folder": folder, "rows": ROWS} | changes
     grpo.train(start, reward=reward, **wanted)
 
 
@@ -173,20 +188,17 @@ def test_resuming_keeps_exactly_the_whole_rows_up_to_the_checkpoint(tmp_path: Pa
 
 
 def test_rows_are_taken_in_order_and_again_from_the_first(base: Path, tmp_path: Path) -> None:
-    seen, opened = [], []
+    seen, opened = [], OPENED
+    opened.clear()
 
     def reward(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
         seen.append([row.source for row in rows])
         opened.append("reward")
         return by_length(rows, completions)
 
-    def watched(record: ImageRecord) -> Image.Image:
-        opened.append(record.id)
-        return open_image(record)
-
-    train(base, tmp_path, reward, steps=2, open_image=watched, recipe=recipe(per_device_train_batch_size=2))
+    train(base, tmp_path, reward, steps=2, recipe=recipe(per_device_train_batch_size=2))
     assert seen == [[0, 0, 1, 1, 2, 2], [3, 3, 0, 0, 1, 1]]
-    assert opened == ["0", "1", "2", "reward", "3", "0", "1", "reward"]  # once a step, and not before its turn
+    assert opened == ["1", "2", "0", "reward", "3", "reward"]  # once, and not before its turn
 
 
 @pytest.mark.parametrize("narrow", [{"temperature": 0.002}, {"top_k": 1}])
@@ -349,7 +361,7 @@ def step(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Step]
     folder = tmp_path_factory.mktemp("step")
     config = grpo.settings(recipe(), 1, 3, 6, 0, folder)
     journal = Journal(folder, "reasoner", 1, 2)
-    yield Step(grpo.Trainer(base, ROWS, by_length, recipe(), config, journal, open_image))
+    yield Step(grpo.Trainer(base, ROWS, by_length, recipe(), config, journal))
     journal.close()
 
 
@@ -357,7 +369,7 @@ def test_checkpointing_keeps_its_kind_when_completions_were_written(base: Path, 
     chosen = recipe(gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": True})
     config = grpo.settings(chosen, 1, 3, 6, 0, tmp_path)
     with closing(Journal(tmp_path, "reasoner", 1, 2)) as journal:
-        trainer = grpo.Trainer(base, ROWS, by_length, chosen, config, journal, open_image)
+        trainer = grpo.Trainer(base, ROWS, by_length, chosen, config, journal)
         trainer.model.gradient_checkpointing_enable(config.gradient_checkpointing_kwargs)
         with trainer._writing():
             assert not trainer.model.is_gradient_checkpointing
@@ -384,7 +396,7 @@ def test_a_completion_keeps_its_row_when_those_of_a_step_are_shuffled(step: Step
     for part in step.trainer._buffered_inputs:
         shuffled += part["row"].tolist()
         for ids, mask, row in zip(part["prompt_ids"], part["prompt_mask"], part["row"].tolist(), strict=True):
-            alone = encode(step.trainer.processing_class, [(open_image(ROWS[row].image), PROMPTS[row])])
+            alone = encode(step.trainer.processing_class, [(ROWS[row].image, PROMPTS[row])])
             assert ids[mask.bool()].tolist() == alone["input_ids"][0].tolist()
     assert sorted(shuffled) == [0, 0, 1, 1, 2, 2]
     assert shares == (shuffled == sorted(shuffled))  # those that share a prompt come together again
@@ -403,20 +415,21 @@ def test_a_completion_has_the_same_log_probabilities_alone_as_beside_longer_prom
 
 
 def test_generator_and_trainer_agree_on_every_token(step: Step) -> None:
-    ids, mask = step.inputs["completion_ids"], step.inputs["completion_mask"]
+    order = [2, 3, 4, 5, 0, 1]  # in which they are written: the smaller picture first, then the shorter text
+    ids, mask = step.inputs["completion_ids"][order], step.inputs["completion_mask"][order]
     generated = torch.zeros(mask.shape)
     for place, logits in enumerate(step.generator_logits):
         rows = mask[:, place].nonzero()[:, 0]  # those that have not ended
         if place == 0:  # a prompt is read once for both of its completions
             logits = logits.repeat_interleave(2, dim=0)
         generated[rows, place] = logits.log_softmax(-1)[range(len(rows)), ids[rows, place]]
-    assert torch.allclose(generated, step.log_probs(), atol=1e-4)
+    assert torch.allclose(generated, step.log_probs()[order], atol=1e-4)
 
 
 def test_rollouts_read_the_prompt_that_the_sampler_reads_and_the_trainer_trains_on(step: Step) -> None:
     inputs, processor = step.inputs, step.trainer.processing_class
     for row, source in enumerate((0, 0, 1, 1, 2, 2)):
-        image = open_image(ROWS[source].image)
+        image = ROWS[source].image.open()
         ids = inputs["prompt_ids"][row][inputs["prompt_mask"][row].bool()]
         assert ids.tolist() == encode(processor, [(image, PROMPTS[source])])["input_ids"][0].tolist()
         message = [

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from small_loop import ROOT
-from test_grpo import ROWS, Killed, by_length, killed_at, open_image, recipe, train, written
+from test_grpo import ROWS, Killed, by_length, killed_at, recipe, train, written
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, Qwen2_5_VLForConditionalGeneration
 
 from visplay.engine import grpo, lora, models
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureW
 POOL = PoolSettings(min_tokens=4, max_tokens=64)
 FILES = ["adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "processor_config.json"]
 FILES += ["tokenizer.json", "tokenizer_config.json"]
-REQUESTS: list[Request] = [(open_image(row.image), row.prompt) for row in ROWS]
+REQUESTS: list[Request] = [(row.image, row.prompt) for row in ROWS]
 
 
 def small(**settings: Any) -> Recipe:
@@ -92,7 +92,7 @@ def begun(start: Path, frozen: SharedSampler, folder: Path, seed: int = 0) -> It
     """A trainer that has not done a step."""
     config = grpo.settings(small(), 1, 3, 6, seed, folder)
     with closing(Journal(folder, "questioner", 1, 2)) as journal:
-        yield LoraTrainer(start, ROWS, by_length, small(), config, journal, open_image, frozen=frozen)
+        yield LoraTrainer(start, ROWS, by_length, small(), config, journal, frozen=frozen)
 
 
 def test_a_checkpoint_is_an_adapter_over_the_named_base_and_has_learnt(base: Path, first: Path) -> None:

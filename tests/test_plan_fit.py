@@ -79,13 +79,16 @@ def test_adapters_beside_all_linear_layers() -> None:
 
 
 def test_what_a_questioner_stage_puts_on_its_models() -> None:
-    chosen = recipe("qwen2_5_vl_7b", "sampling.batch=64", "labels.votes=10", "questioner.prompt=" + "abc" * 16)
+    chosen = recipe(
+        "qwen2_5_vl_7b", "sampling.batch_tokens=280000", "labels.votes=10", "questioner.prompt=" + "abc" * 16
+    )
     stages = {stage.name: stage for stage in plan(chosen, world_size=8)}
     load = load_of(chosen, stages["questioner"], 8)
     assert load is not None
     rollout, votes = load.sampled
     # 16 marks and 48 characters at 3 a token; an image of 1,024 tokens
-    assert rollout.writing == Writing(rows=64, prompts=8, image_tokens=1024, prompt_tokens=1056, new_tokens=1024)
+    # 280,000 hold 134 completions of 2,080 tokens, eight of a prompt
+    assert rollout.writing == Writing(rows=128, prompts=16, image_tokens=1024, prompt_tokens=1056, new_tokens=1024)
     # six questions of up to 1,024 tokens, voted on ten times each, in a prompt of our own of about 200
     assert votes.writing == Writing(rows=60, prompts=6, image_tokens=1024, prompt_tokens=2248, new_tokens=2048)
     assert (rollout.frozen, votes.frozen) == (False, True)
@@ -105,7 +108,7 @@ def test_checkpoints_are_as_large_as_the_weights_that_are_held() -> None:
 def test_seven_billion_fit_eight_gpus_with_zero_3_and_not_without() -> None:
     gpu = GPUS["A100-80"]
     assert misfits(recipe("qwen2_5_vl_7b", deepspeed("zero3")), shape(), gpu, 8) == []
-    found = misfits(recipe(), shape(), gpu, 8)
+    found = misfits(recipe("qwen2_5_vl_7b", "sampling.batch_tokens=280000"), shape(), gpu, 8)
     assert [line.partition(":")[0] for line in found] == ["questioner", "reasoner"]
     assert "; use grpo.deepspeed=recipes/deepspeed/zero3.json" in found[0]
     assert "; use grpo.deepspeed=recipes/deepspeed/zero2.json" in found[1]
@@ -114,16 +117,16 @@ def test_seven_billion_fit_eight_gpus_with_zero_3_and_not_without() -> None:
 
 def test_a_model_that_only_writes_is_made_to_fit_by_smaller_batches() -> None:
     found = next(line for line in misfits(recipe(), shape(), GPUS["RTX-4090"], 8) if line.startswith("label"))
-    assert found.endswith("; use sampling.batch=16 or sampling.engine=vllm on other GPUs")
-    smaller = recipe("qwen2_5_vl_7b", "sampling.batch=16")
+    assert "; use sampling.batch_tokens=65536 or sampling.engine=vllm on other GPUs" in found
+    smaller = recipe("qwen2_5_vl_7b", "sampling.batch_tokens=65536")
     assert not [line for line in misfits(smaller, shape(), GPUS["RTX-4090"], 8) if line.startswith("label")]
 
 
 def test_several_settings_are_named_where_none_is_enough() -> None:
     found = next(line for line in misfits(recipe(), shape(), GPUS["RTX-4090"]) if line.startswith("reasoner"))
     machine = "grpo.deepspeed=recipes/deepspeed/zero3_offload.json"
-    assert found.endswith(f"; use lora.rank=32, sampling.batch=16 and {machine}")
-    chosen = recipe("qwen2_5_vl_7b", deepspeed("zero3_offload"), "lora.rank=32", "sampling.batch=16")
+    assert found.endswith(f"; use lora.rank=32 and {machine}")
+    chosen = recipe("qwen2_5_vl_7b", deepspeed("zero3_offload"), "lora.rank=32")
     assert not [line for line in misfits(chosen, shape(), GPUS["RTX-4090"]) if line.startswith("reasoner")]
 
 
@@ -145,9 +148,9 @@ def test_the_costs_fit_100_columns_and_state_what_is_assumed() -> None:
 def test_the_memory_table_adds_up() -> None:
     lines = describe_costs(recipe("qwen2_5_vl_7b", deepspeed("zero3")), shape(), 8).splitlines()
     row = next(line for line in lines if line.startswith("label "))
-    # weights in bfloat16, cache of 60 completions of 4,296 tokens and a layer's copy, logits
-    cache = 60 * 4296 * 57_344 * 29 / 28
-    expected = [2 * P7, cache, 60 * 152_064 * 14, 2 * P7 + cache + 60 * 152_064 * 14]
+    # weights in bfloat16, cache of 30 completions of 4,296 tokens and a layer's copy, logits
+    cache = 30 * 4296 * 57_344 * 29 / 28
+    expected = [2 * P7, cache, 30 * 152_064 * 14, 2 * P7 + cache + 30 * 152_064 * 14]
     assert [cell for cell in row.split()[2:] if cell != "-"] == [f"{size / 2**30:.1f}" for size in expected]
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from visplay.engine.decoding import Drawing, chunks
+from visplay.engine.drawing import Drawing, luck
 from visplay.engine.models import banned_tokens
 from visplay.engine.prompts import Request, encode, interleaved
 from visplay.engine.sampling import Completion, LocalSampler, Sampler
@@ -239,14 +239,8 @@ def test_a_token_is_drawn_from_what_the_settings_leave(settings: dict[str, Any],
     plain: dict[str, Any] = {"max_new_tokens": 1, "temperature": 1.0, "ends": [9], "banned": []}
     drawing = Drawing(**plain | settings)
     logits = torch.tensor([0.4, 0.3, 0.15, 0.15]).log().repeat(500, 1)
-    torch.manual_seed(0)
-    assert set(drawing.draw(logits, first=True).tolist()) == possible
-
-
-def test_what_is_asked_several_times_in_a_row_is_read_once() -> None:
-    rows = [7, 7, 7, 8, 8, 8, 7, 7, 7]
-    assert list(chunks(rows, batch=6)) == [([7, 8], [3, 3]), ([7], [3])]
-    assert [copies for _, copies in chunks(rows, batch=1)] == [[3], [3], [3]]
+    drawn = drawing.draw(logits, luck(["a seed"], 500)[0], first=True)
+    assert set(drawn.tolist()) == possible
 
 
 def test_several_greedy_completions_are_refused(sampler: Sampler) -> None:

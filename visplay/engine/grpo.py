@@ -29,7 +29,7 @@ from visplay.engine.choosing import Check, Choice
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
 from visplay.engine.lora_trainer import LoraTrainer
 from visplay.engine.sampling import Sampler, SharedSampler
-from visplay.engine.trainer import OpenImage, Reward, Trainer
+from visplay.engine.trainer import Reward, Trainer
 from visplay.recipe import Recipe, RecipeError, batching
 from visplay.runs import STEPS
 from visplay.runs.processes import await_sight
@@ -60,7 +60,6 @@ def train(
     max_new_tokens: int,
     seed: int,
     folder: Path,
-    open_image: OpenImage,
     frozen: Sampler | None = None,
     check: Check | None = None,
 ) -> None:
@@ -68,9 +67,9 @@ def train(
 
     Step s sees rows (s - 1) * prompts_per_step and on, in the order given, from the first again when they run out; each
     is completed `grpo.num_generations` times. `reward` gets all completions of a step at once, a group's next to each
-    other, with one row for each completion; its answers must depend on nothing else. `open_image` gives an image that
-    is already resized. `frozen` is the sampler that the reward asks, if any: a SharedSampler is lent the model in
-    training. With a `check` the step is saved, from the start on, that does best in it, not the last.
+    other, with one row for each completion; its answers must depend on nothing else. `frozen` is the sampler that
+    the reward asks, if any: a SharedSampler is lent the model in training. With a `check` the step is saved, from the
+    start on, that does best in it, not the last.
 
     A killed call is gone on with by the same call on the same folder: the result has the same bytes. On another number
     of processes it begins again. All processes make the call. Raises NonFiniteError on a NaN step, ModelError for a
@@ -88,7 +87,7 @@ def train(
             if resumed := _as_seen_first(journal.newest()):
                 await_sight(resumed)
             choice = Choice(folder, check, resumed) if check else None
-            given = (start, rows, reward, recipe, config, journal, open_image, choice)
+            given = (start, rows, reward, recipe, config, journal, choice)
             trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen=frozen)
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             journal.summarise()

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerState
 
 from visplay.errors import VisplayError
-from visplay.records import ImageRecord
+from visplay.images import PoolImage
 from visplay.runs import STEPS
 from visplay.runs.results import move_whole
 
@@ -61,7 +61,7 @@ class Row:
     """
 
     prompt: str
-    image: ImageRecord
+    image: PoolImage
     source: Any = None
     weight: float = 1.0
 

@@ -18,10 +18,10 @@ from trl.trainer.utils import use_adapter
 
 from visplay.engine import lora, models
 from visplay.engine.choosing import Choice
-from visplay.engine.decoding import own_randomness
+from visplay.engine.drawing import own_randomness
 from visplay.engine.journal import Journal, Row
 from visplay.engine.sampling import Sampler, SharedSampler
-from visplay.engine.trainer import OpenImage, Reward, Trainer
+from visplay.engine.trainer import Reward, Trainer
 from visplay.recipe import Recipe
 
 
@@ -38,12 +38,11 @@ class LoraTrainer(Trainer):
         recipe: Recipe,
         config: GRPOConfig,
         journal: Journal,
-        open_image: OpenImage,
         choice: Choice | None = None,
         frozen: Sampler | None = None,
     ) -> None:
         self._frozen = frozen if isinstance(frozen, SharedSampler) else None
-        super().__init__(start, rows, reward, recipe, config, journal, open_image, choice)
+        super().__init__(start, rows, reward, recipe, config, journal, choice)
         if self._partitioned:
             lora.cast(self.model)  # DeepSpeed gathers tensors of one type only
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
 
 import torch
-from PIL import Image
 from transformers import ProcessorMixin
 
-from visplay.images import PoolImage
+from visplay.engine.pixels import Picture, Pixels, opened
 
-# An image, or one of the pool that is opened when its turn comes and then let go.
-Picture: TypeAlias = Image.Image | PoolImage
 # The user's text with one picture before it, or with any number of pictures that are placed by `interleaved`. With None
 # for a picture the text stands as it is: a question that a model wrote may hold "<image 1>".
 Request: TypeAlias = tuple[Picture | Sequence[Picture] | None, str]
@@ -49,19 +47,39 @@ def parts(request: Request) -> list[Picture | str]:
     return [shown, text] if isinstance(shown, Picture) else interleaved(shown, text)
 
 
-def opened(picture: Picture) -> Image.Image:
-    """The pixels."""
-    return picture.open() if isinstance(picture, PoolImage) else picture
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids as the model reads them, an image's mark once for each of its tokens, and the pictures in order."""
+
+    ids: list[int]
+    pictures: tuple[Picture, ...]
 
 
-def encode(processor: ProcessorMixin, requests: Sequence[Request], begin: str = "") -> dict[str, torch.Tensor]:
-    """Model inputs of the rendered chat prompts, each answer begun; padded on the left."""
-    asked = [parts(request) for request in requests]
-    chats = [[{"role": "user", "content": [_content(part) for part in one]}] for one in asked]
+def prompts(processor: ProcessorMixin, requests: Sequence[Request], pixels: Pixels, begin: str = "") -> list[Prompt]:
+    """The rendered chat prompts, each answer begun. Raises ValueError for a text that spells an image's mark."""
+    chats = [[{"role": "user", "content": [_content(part) for part in parts(one)]}] for one in requests]
     texts = processor.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
-    texts = [text + begin for text in texts]
-    images = [opened(part) for one in asked for part in one if not isinstance(part, str)]
-    return dict(processor(text=texts, images=images or None, padding=True, return_tensors="pt"))
+    written = processor.tokenizer([text + begin for text in texts]).input_ids
+    mark = processor.image_token_id
+    return [
+        Prompt(_expanded(ids, pixels.tokens(shown), mark), shown)
+        for ids, shown in zip(written, map(pictures, requests), strict=True)
+    ]
+
+
+def padded(processor: ProcessorMixin, read: Sequence[Prompt], pixels: Pixels) -> dict[str, torch.Tensor]:
+    """Model inputs of prompts, padded on the left."""
+    texts = processor.tokenizer.pad({"input_ids": [prompt.ids for prompt in read]}, return_tensors="pt")
+    types = (texts["input_ids"] == processor.image_token_id).long()
+    return {**texts, "mm_token_type_ids": types, **pixels.of([one for prompt in read for one in prompt.pictures])}
+
+
+def encode(
+    processor: ProcessorMixin, requests: Sequence[Request], begin: str = "", pixels: Pixels | None = None
+) -> dict[str, torch.Tensor]:
+    """Model inputs of the rendered chat prompts, each answer begun; padded on the left."""
+    pixels = pixels or Pixels(processor.image_processor)
+    return padded(processor, prompts(processor, requests, pixels, begin), pixels)
 
 
 def chat_content(request: Request) -> list[dict[str, Any]]:
@@ -69,10 +87,17 @@ def chat_content(request: Request) -> list[dict[str, Any]]:
     return [_sent(part) for part in parts(request)]
 
 
-def length(request: Request) -> tuple[int, int]:
-    """Pixels and characters: requests of similar length are read together with little padding."""
-    pictures = [part for part in parts(request) if not isinstance(part, str)]
-    return sum(picture.size[0] * picture.size[1] for picture in pictures), len(request[1])
+def pictures(request: Request) -> tuple[Picture, ...]:
+    """The pictures, in the order in which the model meets them."""
+    return tuple(part for part in parts(request) if not isinstance(part, str))
+
+
+def _expanded(ids: Sequence[int], tokens: Sequence[int], mark: int) -> list[int]:
+    """The n-th mark of an image as often as the n-th picture has tokens."""
+    if ids.count(mark) != len(tokens):
+        raise ValueError(f"a prompt with {len(tokens)} pictures holds the mark of an image {ids.count(mark)} times")
+    counts = iter(tokens)
+    return [one for i in ids for one in ([mark] * next(counts) if i == mark else [i])]
 
 
 def _content(part: Picture | str) -> dict[str, Any]:

@@ -3,59 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeVar
 
-import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel
 from trl import GRPOConfig
 
-from visplay.engine.decoding import Drawing, chunks, generate
-from visplay.engine.prompts import Request, encode
+from visplay.engine.drawing import Drawing
+from visplay.engine.journal import Row
+from visplay.engine.writing import Writer
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Rollouts:
-    """`batch` completions are written together; `writing` holds out the model to write with."""
+class Training:
+    """The processes of a training, as `visplay.runs.processes.Processes`."""
 
     accelerator: Accelerator
-    processor: ProcessorMixin
-    batch: int
+
+    @property
+    def rank(self) -> int:
+        return int(self.accelerator.process_index)
+
+    @property
+    def count(self) -> int:
+        return int(self.accelerator.num_processes)
+
+    def broadcast(self, value: T) -> T:
+        return self.gather(value)[0]
+
+    def gather(self, value: T) -> list[T]:
+        return list(gather_object([value]))
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """`writing` holds out the model to write with."""
+
+    writer: Writer
     writing: Callable[[], AbstractContextManager[PreTrainedModel]]
 
-    def write(
-        self,
-        asked: Sequence[T],
-        request: Callable[[T], Request],
-        drawing: Drawing,
-        randomness: Callable[[int], AbstractContextManager[object]] = nullcontext,
-    ) -> list[tuple[list[int], list[int]]]:
-        """A completion of each that is asked, as ids of prompt and completion; a prompt is read once for its copies.
+    def write(self, rows: Sequence[Row], drawing: Drawing, seed: str) -> list[tuple[list[int], list[int]]]:
+        """A completion of each row, as ids of prompt and completion; the n-th is drawn by `seed` and n.
 
-        Cut into the same chunks by any number of processes; `randomness(N)` is that of chunk N.
+        A row that stands there several times in succession is one prompt, read once.
         """
-        place, count = self.accelerator.process_index, self.accelerator.num_processes
-        written = []
+        runs = [list(group) for _, group in groupby(range(len(rows)), key=lambda n: id(rows[n]))]
+        requests = [(rows[run[0]].image, rows[run[0]].prompt) for run in runs]
         with self.writing() as model:
-            for number, (chunk, copies) in enumerate(chunks(asked, self.batch)):
-                if number % count == place:
-                    with randomness(number):
-                        written.append((number, self._complete(model, list(map(request, chunk)), copies, drawing)))
-        return [pair for _, pairs in sorted(gather_object(written)) for pair in pairs]
-
-    def _complete(
-        self, model: PreTrainedModel, requests: Sequence[Request], copies: Sequence[int], drawing: Drawing
-    ) -> list[tuple[list[int], list[int]]]:
-        inputs = encode(self.processor, requests)
-        completions = iter(generate(model, inputs, copies, drawing))
-        read = zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
-        prompts = [ids[mask.bool()].tolist() for ids, mask in read]
-        return [(ids, next(completions)) for ids, count in zip(prompts, copies, strict=True) for _ in range(count)]
+            written = self.writer.write(model, requests, [[f"{seed}/{n}" for n in run] for run in runs], drawing)
+        return [(one.prompt, completion) for one in written for completion in one.completions]
 
 
 def drawing(config: GRPOConfig, ends: Sequence[int], banned: Sequence[int]) -> Drawing:
@@ -69,10 +71,3 @@ def drawing(config: GRPOConfig, ends: Sequence[int], banned: Sequence[int]) -> D
         top_k=config.top_k,
         min_p=config.min_p,
     )
-
-
-def after_shuffling(completions: int) -> torch.Tensor:
-    """The state in which TRL leaves torch's generator in one process; of several, each shuffles its own share only."""
-    with torch.random.fork_rng(devices=[]):
-        torch.randperm(completions)
-        return torch.get_rng_state()

@@ -7,19 +7,19 @@ it a model in this process or one behind servers (visplay/engine/served.py); GRP
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from visplay.engine import models
-from visplay.engine.decoding import Drawing, generate, own_randomness
-from visplay.engine.prompts import Request, encode, length
+from visplay.engine.drawing import Drawing
+from visplay.engine.pixels import Pixels
+from visplay.engine.prompts import Request
+from visplay.engine.writing import Writer
 from visplay.recipe import PoolSettings, SamplingSettings
 from visplay.runs.processes import ALONE, Processes
 
@@ -85,7 +85,7 @@ class LocalSampler:
         source = model if isinstance(model, str | Path) else model.config.name_or_path
         self.processor = models.load_processor(source, pool.min_tokens, pool.max_tokens)
         self.settings = settings
-        self.processes = processes
+        self._writer = Writer(self.processor, settings, processes, Pixels(self.processor.image_processor))
 
     def sample(
         self,
@@ -101,7 +101,7 @@ class LocalSampler:
         not_next: str = "",
         progress: str | None = None,
     ) -> list[list[Completion]]:
-        """As in `Sampler`; the same from the same, whatever the global random state, which is left as it was."""
+        """As in `Sampler`. A sample depends on the seed, its request and that one's place, not on its neighbours."""
         if greedy and n != 1:
             raise ValueError(f"n = {n} greedy completions would all be equal; use n=1")
         drawing = Drawing(
@@ -112,33 +112,13 @@ class LocalSampler:
             not_first=self.processor.tokenizer(not_next).input_ids[:1],
             top_p=self.settings.top_p if top_p is None else top_p,
         )
-        answers: dict[int, list[Completion]] = {}
-        rank, count = self.processes.rank, self.processes.count
-        mine = list(enumerate(self._batches(requests, n)))[rank::count]  # cut and seeded however many processes share
-        total, hidden = sum(len(batch) for _, batch in mine), rank > 0 or not progress
-        with tqdm(total=total, desc=progress, unit="prompt", disable=hidden or None) as bar:
-            for number, batch in mine:
-                chosen = [requests[i] for i in batch]
-                with own_randomness(f"{seed}/{number}", self.model.device):
-                    written = self._complete(chosen, n, drawing, begin)
-                for position, index in enumerate(batch):
-                    answers[index] = written[position * n : (position + 1) * n]
-                bar.update(len(batch))
-        found = {index: drawn for part in self.processes.gather(answers) for index, drawn in part.items()}
-        return [found[index] for index in range(len(requests))]
+        seeds = [[f"{seed}/{i}/{copy}" for copy in range(n)] for i in range(len(requests))]
+        written = self._writer.write(self.model, requests, seeds, drawing, begin, progress)
+        return [self._completions(one.completions, drawing, begin) for one in written]
 
-    def _complete(self, requests: Sequence[Request], n: int, drawing: Drawing, begin: str) -> list[Completion]:
-        inputs = encode(self.processor, requests, begin)
-        written = generate(self.model, inputs, [n] * len(requests), drawing)
+    def _completions(self, written: Sequence[list[int]], drawing: Drawing, begin: str) -> list[Completion]:
         texts = self.processor.batch_decode(written, skip_special_tokens=True)
         return [Completion(begin + text, ids[-1] not in drawing.ends) for text, ids in zip(texts, written, strict=True)]
-
-    def _batches(self, requests: Sequence[Request], n: int) -> Iterator[list[int]]:
-        """Positions of requests that are decoded together: of similar length, so that little is padded."""
-        order = iter(sorted(range(len(requests)), key=lambda i: (*length(requests[i]), i)))
-        size = max(1, self.settings.batch // n)
-        while batch := list(islice(order, size)):
-            yield batch
 
 
 class SharedSampler(LocalSampler):
@@ -154,7 +134,7 @@ class SharedSampler(LocalSampler):
         self.checkpoint = checkpoint
         self.processor = models.load_processor(checkpoint, pool.min_tokens, pool.max_tokens)
         self.settings = settings
-        self.processes = processes
+        self._writer = Writer(self.processor, settings, processes, Pixels(self.processor.image_processor))
         self._lent: Callable[[], AbstractContextManager[PreTrainedModel]] | None = None
 
     def borrow(self, lent: Callable[[], AbstractContextManager[PreTrainedModel]]) -> None:

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from PIL import Image
 from transformers import PreTrainedModel
 from trl import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
@@ -50,7 +49,7 @@ class _Part:
 
 
 class SharingTrainer(GRPOTrainer, ABC):
-    """To be told, by what inherits from it, which row each completion belongs to, and each row's picture."""
+    """To be told, by what inherits from it, which row each completion belongs to, and the pixels of rows."""
 
     _buffered_inputs: Any  # TRL's: the parts of a step
     _read: list[int]  # the rows of the completions whose log-probabilities are wanted now
@@ -64,7 +63,8 @@ class SharingTrainer(GRPOTrainer, ABC):
         self._text = read_text(self._whole(self.model).config.get_text_config().to_dict(), tied=True)
 
     @abstractmethod
-    def _picture(self, row: int) -> Image.Image: ...
+    def _pixels(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Patches and grids of the pictures of these rows, one after the other."""
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL shuffles completions; those of a group come together again, in the order of the rows."""
@@ -157,12 +157,6 @@ class SharingTrainer(GRPOTrainer, ABC):
                 difference,
                 tolerated,
             )
-
-    def _pixels(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
-        pictures = [self._picture(row) for row in rows]
-        return dict(
-            self.processing_class.image_processor(images=pictures, return_tensors="pt").to(self.accelerator.device)
-        )
 
     def _whole(self, model: torch.nn.Module) -> PreTrainedModel:
         """The model itself, out of its wrappers and adapters."""

@@ -10,7 +10,7 @@ import copy
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,25 +18,22 @@ from typing import Any, TypeAlias
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset
-from PIL import Image
 from transformers import PreTrainedModel, PrinterCallback, ProcessorMixin, TrainerState
 from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from visplay.engine import models
 from visplay.engine.choosing import Choice
-from visplay.engine.decoding import own_randomness
 from visplay.engine.exact import exact_weights, whole_models
 from visplay.engine.journal import Journal, Row, Score
-from visplay.engine.prompts import Request
-from visplay.engine.rollouts import Rollouts, after_shuffling, drawing
+from visplay.engine.pixels import Pixels
+from visplay.engine.rollouts import Rollouts, Training, drawing
 from visplay.engine.sharing import SharingTrainer
+from visplay.engine.writing import Writer
 from visplay.recipe import Recipe
-from visplay.records import ImageRecord
 from visplay.runs.results import move_whole
 
 Reward: TypeAlias = Callable[[Sequence[Row], Sequence[str]], Sequence[Score]]
-OpenImage: TypeAlias = Callable[[ImageRecord], Image.Image]
 
 
 class Trainer(SharingTrainer):
@@ -52,16 +49,13 @@ class Trainer(SharingTrainer):
         recipe: Recipe,
         config: GRPOConfig,
         journal: Journal,
-        open_image: OpenImage,
         choice: Choice | None = None,
     ) -> None:
         self._start, self._rows, self._reward, self._journal = start, rows, reward, journal
-        self._open_image, self._recipe, self._choice = open_image, recipe, choice
+        self._recipe, self._choice = recipe, choice
         model = self._model(config)
-        self._opened: dict[int, Image.Image] = {}
         self._turn: list[int] = []  # the row of each completion that is this process's own
         self._read = []
-        self._later: torch.Tensor | None = None  # the generator's state after a part with new completions
         self._as_loaded = copy.deepcopy((model.config, model.generation_config))
         prompts = config.max_steps * config.generation_batch_size // config.num_generations
         super().__init__(
@@ -77,28 +71,20 @@ class Trainer(SharingTrainer):
             choice.weigh = self._weigh
         self.remove_callback(PrinterCallback)
         self.share_prompts(recipe.share_prompts)
-        self._rollouts = Rollouts(self.accelerator, self.processing_class, recipe.sampling.batch, self._writing)
+        self._patches = Pixels(self.processing_class.image_processor)
+        writer = Writer(self.processing_class, recipe.sampling, Training(self.accelerator), self._patches)
+        self._rollouts = Rollouts(writer, self._writing)
         self._drawing = drawing(config, self.eos_token_ids, models.banned_tokens(model))
 
     def training_step(
         self, model: torch.nn.Module, inputs: list[dict[str, int]], num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """One part of a step; `inputs` holds the positions of all completions that are generated together."""
-        examples = self.examples([item["position"] for item in inputs])
-        loss = super().training_step(model, examples, num_items_in_batch)
-        if self._later is not None:
-            torch.set_rng_state(self._later)
-            self._later = None
-        return loss
+        return super().training_step(model, self.examples([item["position"] for item in inputs]), num_items_in_batch)
 
     def examples(self, positions: Sequence[int]) -> list[dict[str, Any]]:
-        """Rows in the shape that TRL reads. An image is opened once, and let go when other rows have their turn.
-
-        TRL never sees it: `_roll_out` and `_seen` do.
-        """
+        """Rows in the shape that TRL reads. It never sees an image: `_roll_out` and `_pixels` do."""
         self._turn = [position % len(self._rows) for position in positions]
-        if set(self._turn) != self._opened.keys():
-            self._opened = {index: self._open_image(self._rows[index].image) for index in dict.fromkeys(self._turn)}
         return [{"row": row, "prompt": [{"role": "user", "content": self._rows[row].prompt}]} for row in self._turn]
 
     def save(self, folder: Path) -> None:
@@ -187,32 +173,21 @@ class Trainer(SharingTrainer):
         """Have the model answer the rows that it is not trained on, greedily, to choose among steps."""
         assert self._choice is not None
         rows, greedy = self._choice.check.rows, replace(self._drawing, temperature=None)
-        written = self._rollouts.write(rows, lambda row: (self._open_image(row.image), row.prompt), greedy)
+        written = self._rollouts.write(rows, greedy, seed="greedy")
         texts = self.processing_class.batch_decode([ids for _, ids in written], skip_special_tokens=True)
         self._choice.note(self.state.global_step, texts, self._store)
 
     def _roll_out(self, prompts: list[Any], _: GRPOTrainer) -> dict[str, Any]:
         """TRL's rollout function: the completions of all processes."""
-        place = self.accelerator.process_index
-
-        def request(row: int) -> Request:
-            return self._picture(row), self._rows[row].prompt
-
-        whole = self._rollouts.write(gather_object(self._turn), request, self._drawing, self._randomness)
-        mine = whole[place * len(prompts) : (place + 1) * len(prompts)]
-        if self.accelerator.num_processes > 1:
-            self._later = after_shuffling(len(whole))
+        first = self.accelerator.process_index * len(prompts)
+        seed = f"{self.args.seed}/{self.state.global_step}"
+        rows = [self._rows[row] for row in gather_object(self._turn)]
+        mine = self._rollouts.write(rows, self._drawing, seed)[first : first + len(prompts)]
         return {"prompt_ids": [ids for ids, _ in mine], "completion_ids": [ids for _, ids in mine], "logprobs": None}
 
-    def _picture(self, row: int) -> Image.Image:
-        """The image of a row, which may be another process's."""
-        return self._opened[row] if row in self._opened else self._open_image(self._rows[row].image)
-
-    def _randomness(self, number: int) -> AbstractContextManager[None]:
-        """The first chunk goes on with the generator that is kept in step checkpoints, each other has its own."""
-        if number == 0:
-            return nullcontext()
-        return own_randomness(f"{self.args.seed}/{self.state.global_step}/{number}", self.accelerator.device)
+    def _pixels(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+        seen = self._patches.of([self._rows[row].image for row in rows])
+        return {name: value.to(self.accelerator.device) for name, value in seen.items()}
 
     @property
     def _partitioned(self) -> bool:

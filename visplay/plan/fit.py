@@ -85,7 +85,7 @@ def _families(recipe: Recipe, processes: int) -> Iterator[Iterator[Setting]]:
     )
     device = grpo.get("per_device_train_batch_size") or grpo["num_generations"]
     yield _halved("grpo.per_device_train_batch_size", device, 1)
-    yield _halved("sampling.batch", recipe.sampling.batch, 1)
+    yield _halved("sampling.batch_tokens", recipe.sampling.batch_tokens, 1024)
     if recipe.lora.rank is None:
         yield iter([Setting("lora.rank", 32, "lora.rank=32")])
     yield (Setting("processes", n, f"--world-size {n}") for n in (2, 4, 8, 16, 32, 64) if n > processes)

@@ -54,6 +54,11 @@ def load_of(recipe: Recipe, stage: PlannedStage, processes: int = 1) -> Load | N
     return find() if find else None
 
 
+def rows(recipe: Recipe, batch: int, length: int) -> int:
+    """How many completions are decoded together at most, each of `length` tokens with its prompt."""
+    return max(1, min(batch, recipe.sampling.batch_tokens // length))
+
+
 def _questioner(recipe: Recipe, stage: PlannedStage, processes: int) -> Load:
     rollout = _asking(recipe, recipe.grpo["num_generations"])
     votes = _sampled(stage.samples, _answering(recipe, recipe.labels.votes))
@@ -109,8 +114,8 @@ def _benchmark(recipe: Recipe) -> Writing:
 
 def _together(recipe: Recipe, batch: int, copies: int, prompt: int, new: int) -> Writing:
     """As many prompts as have room in a batch, at least one, each with an image before it."""
-    prompts = max(1, batch // copies)
     image = recipe.pool.max_tokens
+    prompts = max(1, rows(recipe, batch, image + prompt + new) // copies)
     return Writing(prompts * copies, prompts, image, image + prompt, new)
 
 

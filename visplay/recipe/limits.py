@@ -25,6 +25,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "pool.max_bad_share": (0, 1),
     "pool.world_images": (1, None),
     "sampling.batch": (1, None),
+    "sampling.batch_tokens": (1, None),
     "sampling.temperature": (0.01, 10),
     "sampling.top_p": (0.01, 1),
     "sampling.start_timeout_s": (1, None),

@@ -29,7 +29,8 @@ class SamplingSettings:
     """How completions are drawn outside GRPO: asking, voting, evaluation."""
 
     engine: str = "transformers"  # or vllm: OpenAI-compatible servers, those of `servers` or started by `command`
-    batch: int = 64  # completions decoded together; vllm: under way at each server
+    batch: int = 256  # completions decoded together at most; vllm: under way at each server
+    batch_tokens: int = 131072  # of prompts and completions that are decoded together, at most; not for vllm
     temperature: float = 1.0
     top_p: float = 1.0
     servers: list[str] = field(default_factory=list)  # base URLs

@@ -89,18 +89,17 @@ def train(
     """
     prompt = recipe.questioner.prompt or PROMPT
     embed = embedding.load(recipe.questioner.embedder)
-    opened = {picture.id: picture for picture in pictures}
 
     def reward(rows: Sequence[grpo.Row], completions: Sequence[str]) -> list[grpo.Score]:
         asked = [parse(text, row.image.id) for row, text in zip(rows, completions, strict=True)]
-        pictures = [opened[row.image.id] for row in rows]
+        pictures = [row.image for row in rows]
         ballots = _votes(against, pictures, asked, recipe)
         unseen = _blind(against, pictures, asked, ballots, recipe) if recipe.questioner.blind_weight else None
         return scores(asked, ballots, [row.image.id for row in rows], recipe, embed, unseen)
 
     grpo.train(
         start,
-        [grpo.Row(prompt, picture.record) for picture in pictures],
+        [grpo.Row(prompt, picture) for picture in pictures],
         reward,
         recipe,
         role="questioner",
@@ -109,7 +108,6 @@ def train(
         max_new_tokens=recipe.questioner.max_new_tokens,
         seed=seed,
         folder=folder,
-        open_image=lambda record: opened[record.id].open(),
         frozen=against,
     )
 

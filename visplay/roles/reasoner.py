@@ -105,7 +105,6 @@ def train(
     steps = steps_over(len(rows), recipe)
     count = rollouts(recipe, steps) * recipe.reasoner.questions_per_step
     ordered = [rows[i] for i in _passes(len(rows), count, seed)]
-    opened = {picture.id: picture for picture, _ in [*rows, *aside]}
     check = grpo.Check([_prompted(*row, recipe) for row in aside], lambda rows, texts: _right(rows, texts, recipe))
     grpo.train(
         start,
@@ -118,7 +117,6 @@ def train(
         max_new_tokens=recipe.reasoner.max_new_tokens,
         seed=seed,
         folder=folder,
-        open_image=lambda record: opened[record.id].open(),
         check=check if aside else None,
     )
 
@@ -160,7 +158,7 @@ def _right(rows: Sequence[grpo.Row], completions: Sequence[str], recipe: Recipe)
 def _prompted(picture: PoolImage, row: SilverAnswer, recipe: Recipe) -> grpo.Row:
     assert row.question is not None  # a kept row has one
     prompt = render(row.question, recipe.reasoner.prompt)
-    return grpo.Row(prompt, picture.record, row, weight(row.trust, recipe.labels.weight_power))
+    return grpo.Row(prompt, picture, row, weight(row.trust, recipe.labels.weight_power))
 
 
 def _passes(size: int, count: int, seed: int) -> list[int]:

@@ -1,0 +1,58 @@
+"""What a model sees of pictures: each is opened, and cut into patches, once for as long as there is room."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from PIL import Image
+from transformers import BaseImageProcessor
+
+from visplay.images import PoolImage
+
+# An image, or one of the pool that is opened when its turn comes and then let go.
+Picture: TypeAlias = Image.Image | PoolImage
+
+_ROOM = 2**30  # bytes of patches that are kept: some 50 pictures of 1,024 visual tokens, thousands of small ones
+
+Seen: TypeAlias = tuple[torch.Tensor, torch.Tensor]  # patches (P, D); grid (1, 3): time, height and width in patches
+
+
+def opened(picture: Picture) -> Image.Image:
+    """The pixels."""
+    return picture.open() if isinstance(picture, PoolImage) else picture
+
+
+class Pixels:
+    """Patches of pictures by `processor`; those met last are kept. A picture is known by identity, not by content."""
+
+    def __init__(self, processor: BaseImageProcessor, room: int = _ROOM) -> None:
+        self._processor = processor
+        self._room = self._left = room
+        self._kept: OrderedDict[int, tuple[Picture, Seen]] = OrderedDict()
+
+    def of(self, pictures: Sequence[Picture]) -> dict[str, torch.Tensor]:
+        """Model inputs: pixel_values (patches of all pictures, D) and image_grid_thw (pictures, 3); empty without."""
+        if not pictures:
+            return {}
+        patches, grids = zip(*map(self._seen, pictures), strict=True)
+        return {"pixel_values": torch.cat(patches), "image_grid_thw": torch.cat(grids)}
+
+    def tokens(self, pictures: Sequence[Picture]) -> list[int]:
+        """How many visual tokens each of them is."""
+        return [int(self._seen(picture)[1].prod()) // self._processor.merge_size**2 for picture in pictures]
+
+    def _seen(self, picture: Picture) -> Seen:
+        key = id(picture)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key][1]
+        made = self._processor(images=[opened(picture)], return_tensors="pt")
+        seen = made["pixel_values"], made["image_grid_thw"]
+        self._kept[key] = picture, seen  # the picture too: its identity must not pass on to another
+        self._left -= seen[0].nbytes
+        while self._left < 0:
+            self._left += self._kept.popitem(last=False)[1][1][0].nbytes
+        return seen
