@@ -12,10 +12,12 @@ from visplay.engine.drawing import Drawing, luck
 from visplay.engine.pixels import Pixels
 from visplay.engine.prefixes import read
 from visplay.engine.prompts import Prompt
+from visplay.runs.parts import SAMPLE, part
 
 _ENDED = 1 / 8  # of the rows at least, until they are left out: it takes a copy of the cache
 
 
+@part(SAMPLE)
 def generate(
     model: PreTrainedModel,
     processor: ProcessorMixin,

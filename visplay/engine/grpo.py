@@ -32,6 +32,7 @@ from visplay.engine.sampling import Sampler, SharedSampler
 from visplay.engine.trainer import Reward, Trainer
 from visplay.recipe import Recipe, RecipeError, batching
 from visplay.runs import STEPS
+from visplay.runs.parts import UPDATE, part
 from visplay.runs.processes import await_sight
 
 __all__ = ["Check", "NonFiniteError", "Row", "Score", "Trainer", "train"]
@@ -89,7 +90,8 @@ def train(
             choice = Choice(folder, check, resumed) if check else None
             given = (start, rows, reward, recipe, config, journal, choice)
             trainer = Trainer(*given) if recipe.lora.rank is None else LoraTrainer(*given, frozen=frozen)
-            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+            with part(UPDATE):
+                trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             journal.summarise()
         trainer.save(folder / CHECKPOINT)
         del trainer

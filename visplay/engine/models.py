@@ -28,6 +28,7 @@ from transformers.utils.logging import disable_progress_bar
 from visplay.engine import lora
 from visplay.errors import VisplayError
 from visplay.images import TOKEN_SIDE
+from visplay.runs.parts import LOAD, part
 
 disable_progress_bar()  # of a bar per file that is read or written; ours are per stage
 
@@ -85,6 +86,7 @@ def identity(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+@part(LOAD)
 def load_model(
     path: str | Path, where: torch.device | str | None = None, dtype: torch.dtype | None = None
 ) -> PreTrainedModel:

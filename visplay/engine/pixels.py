@@ -11,6 +11,7 @@ from PIL import Image
 from transformers import BaseImageProcessor
 
 from visplay.images import PoolImage
+from visplay.runs.parts import LOAD, part
 
 # An image, or one of the pool that is opened when its turn comes and then let go.
 Picture: TypeAlias = Image.Image | PoolImage
@@ -49,7 +50,8 @@ class Pixels:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key][1]
-        made = self._processor(images=[opened(picture)], return_tensors="pt")
+        with part(LOAD):
+            made = self._processor(images=[opened(picture)], return_tensors="pt")
         seen = made["pixel_values"], made["image_grid_thw"]
         self._kept[key] = picture, seen  # the picture too: its identity must not pass on to another
         self._left -= seen[0].nbytes

@@ -25,6 +25,7 @@ from trl.trainer.utils import split_tensor_dict
 from visplay.engine.packing import Packed, groups, pack
 from visplay.plan import work
 from visplay.plan.shapes import read_text
+from visplay.runs.parts import LOG_PROB, part
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class SharingTrainer(GRPOTrainer, ABC):
         self._read = inputs["row"].tolist()
         return super()._compute_loss(model, inputs)
 
+    @part(LOG_PROB)
     def _get_per_token_logps_and_entropies(
         self,
         model: torch.nn.Module,

@@ -31,6 +31,7 @@ from visplay.engine.rollouts import Rollouts, Training, drawing
 from visplay.engine.sharing import SharingTrainer
 from visplay.engine.writing import Writer
 from visplay.recipe import Recipe
+from visplay.runs.parts import REWARD, SAVE, part
 from visplay.runs.results import move_whole
 
 Reward: TypeAlias = Callable[[Sequence[Row], Sequence[str]], Sequence[Score]]
@@ -87,6 +88,7 @@ class Trainer(SharingTrainer):
         self._turn = [position % len(self._rows) for position in positions]
         return [{"row": row, "prompt": [{"role": "user", "content": self._rows[row].prompt}]} for row in self._turn]
 
+    @part(SAVE)
     def save(self, folder: Path) -> None:
         """Write the trained model as `folder`, whole or not at all, and remove the step checkpoints."""
         unfinished = Path(self.args.output_dir)
@@ -155,7 +157,8 @@ class Trainer(SharingTrainer):
         lengths = gather_object([len(ids) for ids in given["completion_ids"]])
         rows = [self._rows[index] for index in gather_object(row)]
         # A grader may run out of time in one process only.
-        (scores,) = broadcast_object_list([self._reward(rows, texts)])
+        with part(REWARD):
+            (scores,) = broadcast_object_list([self._reward(rows, texts)])
         if len(scores) != len(texts):
             raise ValueError(f"the reward gave {len(scores)} scores to {len(texts)} completions")
         if bad := [score for score in scores if score.reward is not None and not math.isfinite(score.reward)]:
@@ -164,6 +167,7 @@ class Trainer(SharingTrainer):
         mine = self.accelerator.process_index * len(row)
         return [score.reward for score in scores[mine : mine + len(row)]]
 
+    @part(SAVE)
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         if self._choice:
             self._weigh()

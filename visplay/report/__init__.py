@@ -19,8 +19,8 @@ def publish(run: Run, rows: Sequence[ScoreRow]) -> None:
     """
     if len(read_scores(run.directory)) > len(rows):
         return
-    figures = ("iteration", "stage", "seconds", "summary")
-    stages = [{name: entry[name] for name in figures} for entry in ledger.read(run.directory)]
+    figures = ("iteration", "stage", "seconds", "parts", "summary")
+    stages = [{name: entry.get(name) for name in figures} for entry in ledger.read(run.directory)]
     write_scores(run.directory, rows)
     write_metrics(run.directory, rows, stages)
     draw(rows, run.directory / "scores.png")

@@ -8,16 +8,33 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from visplay.runs import results
 
+_WORTH_SAYING = 0.05  # of the whole
+
+
+@dataclass(frozen=True)
+class Took:
+    """When a stage began and ended, in seconds since the epoch, and the seconds of each part of the work."""
+
+    started: float
+    ended: float
+    parts: Mapping[str, float]
+
+    def __str__(self) -> str:
+        whole = self.ended - self.started
+        shown = [f"{name} {seconds:.1f}" for name, seconds in self.parts.items() if seconds >= _WORTH_SAYING * whole]
+        return f"{whole:.1f} s" + (f" ({', '.join(shown)})" if len(shown) > 1 else "")
+
 
 def read(directory: Path) -> list[dict[str, Any]]:
     """The lines in order: iteration, stage, result (its digest), inputs, files (their number), started, ended, seconds,
-    summary. The times are None where a crash came between a result and its line.
+    parts (seconds by part of the work), summary. The times are None where a crash came between a result and its line.
 
     A last line that is still being written, or was torn by a crash, is left out.
     """
@@ -26,9 +43,9 @@ def read(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in whole]
 
 
-def note(directory: Path, result: Path, started: float | None, ended: float | None) -> dict[str, Any]:
-    """Add the line of a committed result and return it; the times are seconds since the epoch."""
-    entry = {**_identity(result), **_times(started, ended), "summary": _summary(result)}
+def note(directory: Path, result: Path, took: Took | None) -> dict[str, Any]:
+    """Add the line of a committed result and return it."""
+    entry = {**_identity(result), **_times(took), "summary": _summary(result)}
     with open(directory / "ledger.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(entry, ensure_ascii=False) + "\n")
         file.flush()
@@ -45,7 +62,7 @@ def mend(directory: Path) -> None:
     for manifest in sorted(directory.glob(f"iter_*/*/{results.MANIFEST}")):
         found = _identity(manifest.parent)
         if (found["iteration"], found["stage"], found["result"]) not in noted:
-            note(directory, manifest.parent, None, None)
+            note(directory, manifest.parent, None)
 
 
 def _identity(result: Path) -> dict[str, Any]:
@@ -59,11 +76,14 @@ def _identity(result: Path) -> dict[str, Any]:
     }
 
 
-def _times(started: float | None, ended: float | None) -> dict[str, Any]:
-    if started is None or ended is None:
-        return {"started": None, "ended": None, "seconds": None}
-    clock = [datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds") for moment in (started, ended)]
-    return {"started": clock[0], "ended": clock[1], "seconds": round(ended - started, 3)}
+def _times(took: Took | None) -> dict[str, Any]:
+    if took is None:
+        return dict.fromkeys(("started", "ended", "seconds", "parts"))
+    moments = (took.started, took.ended)
+    clock = [datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds") for moment in moments]
+    seconds = round(took.ended - took.started, 3)
+    parts = {name: round(spent, 3) for name, spent in took.parts.items()}
+    return {"started": clock[0], "ended": clock[1], "seconds": seconds, "parts": parts}
 
 
 def _summary(result: Path) -> dict[str, Any]:

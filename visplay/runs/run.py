@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from visplay.recipe import Recipe, RecipeError, difference, load_recipe, to_yaml
-from visplay.runs import ledger, lock, results
+from visplay.runs import ledger, lock, parts, results
 from visplay.runs.processes import ALONE, Processes, agree, await_sight, lead
 from visplay.runs.results import Inputs, RunError
 from visplay.runs.stopping import StageMade, Stopped
@@ -103,11 +103,13 @@ class Run:
             self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
         else:
             started = time.time()
+            parts.begin()
             with self._named(label):
                 logger.info("%s: started", label)
                 self._make(result, work, inputs, resumable, alone)
-            entry = lead(self.processes, lambda: ledger.note(self.directory, result, started, time.time()))
-            logger.info("%s: %.1f s%s", label, entry["seconds"], ledger.described(entry["summary"]))
+            took = ledger.Took(started, time.time(), parts.spent())
+            entry = lead(self.processes, lambda: ledger.note(self.directory, result, took))
+            logger.info("%s: %s%s", label, took, ledger.described(entry["summary"]))
             self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
             if self._makes_one:
                 raise StageMade(label)
@@ -124,8 +126,10 @@ class Run:
                 with TemporaryDirectory() as unused:  # what it writes is what process 0 writes
                     work(Path(unused))
             self.processes.gather(None)
-            lead(self.processes, lambda: results.seal(partial, inputs, _beside(partial, ".tmp"), without=STEPS))
-        lead(self.processes, lambda: self._commit(partial, result))
+            with parts.part(parts.SAVE):
+                lead(self.processes, lambda: results.seal(partial, inputs, _beside(partial, ".tmp"), without=STEPS))
+        with parts.part(parts.SAVE):
+            lead(self.processes, lambda: self._commit(partial, result))
 
     def _is_committed(self, result: Path, inputs: Inputs) -> bool:
         if not result.exists():
