@@ -64,13 +64,13 @@ def test_the_tiny_recipe_starts_from_the_base_with_the_prompts_that_it_was_taugh
 
 def test_the_base_asks_in_the_shape_that_is_parsed(model: Any, processor: Any, recipe: Recipe) -> None:
     assert recipe.questioner.prompt is not None
-    asked = [(item.image(), recipe.questioner.prompt) for item in heldout_items("validation", 90)]
+    asked = [(item.image, recipe.questioner.prompt) for item in heldout_items("validation", 90)]
     parsed = [questioner.parse(text, "image") for text in completions(model, processor, asked)]
     assert sum(question is not None for question in parsed) >= 72
 
 
 def test_the_base_answers_in_a_box(model: Any, processor: Any) -> None:
-    asked = [(item.image(), item.question.text) for item in heldout_items("validation", 18)]
+    asked = [(item.image, item.question.text) for item in heldout_items("validation", 18)]
     answers = [boxed(text) for text in completions(model, processor, asked)]
     assert sum(answer is not None for answer in answers) >= 16
     assert len(set(answers)) >= 5

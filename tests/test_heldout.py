@@ -26,7 +26,7 @@ def test_questions_have_ids_of_their_own_and_pictures_of_their_scenes() -> None:
     items = heldout_items("heldout", 30)
     assert len({item.question.id for item in items}) == 30
     assert [item.scene for item in items] == list(scenes.scenes("heldout", 0, 30))
-    assert items[3].image().tobytes() == scenes.render(items[3].scene).tobytes()
+    assert items[3].image.tobytes() == scenes.render(items[3].scene).tobytes()
 
 
 def test_answers_are_true_and_in_normal_form() -> None:
@@ -64,4 +64,4 @@ def test_no_held_out_question_or_picture_is_met_before(split: scenes.Split, item
         asked |= {(scene.things, grammar.write(grammar.ask(scene, family, rng))) for family in grammar.FAMILIES}
         pictures.add(scenes.render(scene).tobytes())
     assert asked.isdisjoint((item.scene.things, item.question.text) for item in items)
-    assert pictures.isdisjoint(item.image().tobytes() for item in items[:100])
+    assert pictures.isdisjoint(item.image.tobytes() for item in items[:100])

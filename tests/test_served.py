@@ -226,7 +226,7 @@ def test_a_name_tells_one_checkpoint_from_another(base: Path) -> None:
 
 def test_the_engines_give_the_same_greedy_answers() -> None:
     items = heldout_items("heldout", 6)
-    asked: list[Request] = [(item.image(), item.question.text) for item in items]
+    asked: list[Request] = [(item.image, item.question.text) for item in items]
     asked += [(None, item.question.text) for item in items[:3]]
     here = LocalSampler(BASE, POOL, SamplingSettings())
     with running(server := RealServer(lambda _: BASE)):

@@ -19,7 +19,7 @@ def measure(sampler: Sampler, recipe: Recipe) -> dict[str, Any]:
     """The figures of a score, and under `correct` which of the held-out questions were answered rightly."""
     settings = recipe.evaluation
     items = heldout_items(cast(scenes.Split, settings.split), settings.questions)
-    asked = [(item.image(), item.question) for item in items]
+    asked = [(item.image, item.question) for item in items]
     complete = partial(reasoner.complete, sampler, recipe=recipe, seed=0)
     free = [texts[0] for texts in complete(asked, greedy=True, progress="held-out")]
     drawn = complete(asked[: settings.sampled_questions], n=settings.samples, progress="held-out samples")

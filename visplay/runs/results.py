@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from visplay.errors import VisplayError
 Inputs = Mapping[str, str | int | float | bool | None]
 
 MANIFEST = "manifest.json"
+_SYNCED_TOGETHER = 8
 
 
 class RunError(VisplayError, RuntimeError):
@@ -48,8 +50,7 @@ def seal(directory: Path, inputs: Inputs, scratch: Path, without: str) -> None:
     names = [name for name in _names(directory) if not name.startswith(f"{without}/")]
     files = {name: {"size": (directory / name).stat().st_size, "sha256": _sha256(directory / name)} for name in names}
     folders = {folder for name in names for folder in Path(name).parents}
-    for path in {Path("."), *map(Path, names), *folders}:
-        sync(directory / path)
+    _sync_all([directory / path for path in {Path("."), *map(Path, names), *folders}])
     text = json.dumps({"inputs": dict(inputs), "files": files}, ensure_ascii=False, indent=1, sort_keys=True)
     write_whole(directory / MANIFEST, text + "\n", scratch)
 
@@ -101,8 +102,7 @@ def write_whole(path: Path, text: str, scratch: Path) -> None:
 
 def move_whole(made: Path, target: Path) -> None:
     """Bring a finished folder to the disk, then let it appear as `target`, on the same file system."""
-    for path in [*made.rglob("*"), made]:
-        sync(path)
+    _sync_all([*made.rglob("*"), made])
     os.replace(made, target)
     sync(target.parent)
 
@@ -114,6 +114,12 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_all(paths: Sequence[Path]) -> None:
+    """A disk brings many files to rest in hardly more time than one, if it is told of them together."""
+    with ThreadPoolExecutor(_SYNCED_TOGETHER) as threads:
+        list(threads.map(sync, paths))
 
 
 def _names(directory: Path) -> list[str]:

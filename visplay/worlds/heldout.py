@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 from PIL import Image
@@ -14,12 +15,13 @@ from visplay.worlds import grammar, scenes
 
 @dataclass(frozen=True)
 class HeldoutItem(Known):
-    """One question about one scene, with its true answer; the picture is drawn when asked for."""
+    """One question about one scene, with its true answer; the picture is drawn when it is first asked for."""
 
     scene: scenes.Scene
 
+    @cached_property
     def image(self) -> Image.Image:
-        """The picture, drawn anew at each call."""
+        """The picture."""
         return scenes.render(self.scene)
 
 
@@ -28,6 +30,7 @@ def heldout_items(split: scenes.Split, count: int) -> list[HeldoutItem]:
     return [_item(split, index) for index in range(count)]
 
 
+@cache  # a loop asks them after every iteration
 def _item(split: scenes.Split, index: int) -> HeldoutItem:
     family = list(grammar.FAMILIES)[index % len(grammar.FAMILIES)]
     scene = scenes.scene(split, index)
