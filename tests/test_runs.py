@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -180,7 +181,8 @@ def test_start_and_end_are_one_log_line_each(out, caplog):
         run.stage(1, "label", fails, {})
     start, end, again = caplog.messages
     assert start == "iteration 1, label: started"
-    assert end.endswith(" s, kept 3,000,000, share 0.25, dropped (tie 2, easy 0), quarantined 0")
+    assert re.search(r"label: \d+\.\d s( \(.*\))?, kept", end)
+    assert end.endswith(", kept 3,000,000, share 0.25, dropped (tie 2, easy 0), quarantined 0")
     assert again == "iteration 1, label: already done"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from visplay.report.figure import draw
 from visplay.report.scores import BenchmarkScore, ScoreRow, read_scores, write_metrics, write_scores
 from visplay.report.table import render
 from visplay.runs import Run, ledger
@@ -19,6 +18,8 @@ def publish(run: Run, rows: Sequence[ScoreRow]) -> None:
     """
     if len(read_scores(run.directory)) > len(rows):
         return
+    from visplay.report.figure import draw  # matplotlib takes longer than scoring a benchmark
+
     figures = ("iteration", "stage", "seconds", "parts", "summary")
     stages = [{name: entry.get(name) for name in figures} for entry in ledger.read(run.directory)]
     write_scores(run.directory, rows)
