@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.cache_utils import DynamicLayer
 
@@ -129,6 +130,29 @@ def test_the_vision_tower_sees_each_picture_once(engine: Engine) -> None:
     engine.patches.clear()
     engine.write(REQUESTS[:9], engine.drawing(), copies=4)
     assert engine.patches == [36 + 32 + 36]  # for nine questions with four completions each
+
+
+def operations(way: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        way()
+    return int(counter.get_total_flops())
+
+
+def test_a_prompt_is_paid_for_once_whatever_the_number_of_its_completions(engine: Engine) -> None:
+    one, first = REQUESTS[:1], engine.drawing(max_new_tokens=1)
+    ours = operations(lambda: engine.write(one, first, copies=8))
+    assert ours == operations(lambda: engine.write(one, first))
+    copies = encode(engine.processor, [*one] * 8)
+    stock = operations(lambda: engine.model.generate(**copies, max_new_tokens=1))
+    assert stock / ours > 0.85 * 8
+
+
+def test_a_picture_is_paid_for_once_whatever_the_number_of_its_questions(engine: Engine) -> None:
+    large = picture(9, 448, 448)  # 256 tokens
+    first = engine.drawing(max_new_tokens=1)
+    apart = operations(lambda: [engine.write([(large, text)], first) for text in QUESTIONS])
+    together = operations(lambda: engine.write([(large, text) for text in QUESTIONS], first))
+    assert apart / together > 0.75 * len(QUESTIONS)  # of each its own words are read
 
 
 def prompt(ids: str, *shown: Image.Image) -> Prompt:

@@ -58,3 +58,8 @@ class Pixels:
         while self._left < 0:
             self._left += self._kept.popitem(last=False)[1][1][0].nbytes
         return seen
+
+    def forget(self) -> None:
+        """Keep nothing of what was met so far."""
+        self._kept.clear()
+        self._left = self._room
