@@ -162,6 +162,28 @@ def test_there_are_n_samples_of_each_request_also_when_n_exceeds_the_batch(sampl
     assert all(len(set(answer)) > 1 for answer in answers)
 
 
+def test_completions_are_told_of_while_others_are_still_to_be_drawn(sampler: Sampler) -> None:
+    told: dict[int, list[Completion]] = {}
+    steps, after = [], []
+    handle = sampler.model.lm_head.register_forward_hook(lambda *_: steps.append(1))
+
+    def drawn(place: int, completions: list[Completion]) -> None:
+        assert place not in told
+        told[place] = completions
+        after.append(len(steps))
+
+    found = sampler.sample(REQUESTS, n=3, max_new_tokens=6, seed=7, drawn=drawn)
+    handle.remove()
+    assert [told[place] for place in range(len(REQUESTS))] == found
+    assert after[0] < len(steps)
+
+
+def test_completions_that_come_in_parts_are_not_told_of(sampler: Sampler) -> None:
+    told: list[int] = []
+    found = sampler.sample(REQUESTS[:2], n=8, max_new_tokens=2, seed=0, drawn=lambda place, _: told.append(place))
+    assert not told and [len(each) for each in found] == [8, 8]
+
+
 def test_a_seed_fixes_the_samples_and_the_global_random_state_neither_matters_nor_moves(sampler: Sampler) -> None:
     torch.manual_seed(1)
     first = sampler.sample(REQUESTS, n=3, max_new_tokens=6, seed=7)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from transformers import PreTrainedModel
 
@@ -30,6 +30,9 @@ class Completion:
 
     text: str
     truncated: bool
+
+
+Drawn: TypeAlias = Callable[[int, list[Completion]], None]
 
 
 class Sampler(Protocol):
@@ -56,6 +59,7 @@ class Sampler(Protocol):
         begin: str = "",
         not_next: str = "",
         progress: str | None = None,
+        drawn: Drawn | None = None,
     ) -> list[list[Completion]]:
         """n completions of each request, in the order of the requests; fewer where some stayed `unanswered`.
 
@@ -100,6 +104,7 @@ class LocalSampler:
         begin: str = "",
         not_next: str = "",
         progress: str | None = None,
+        drawn: Drawn | None = None,
     ) -> list[list[Completion]]:
         """As in `Sampler`. A sample depends on the seed, its request and that one's place, not on its neighbours."""
         if greedy and n != 1:
@@ -113,7 +118,12 @@ class LocalSampler:
             top_p=self.settings.top_p if top_p is None else top_p,
         )
         seeds = [[f"{seed}/{i}/{copy}" for copy in range(n)] for i in range(len(requests))]
-        written = self._writer.write(self.model, requests, seeds, drawing, begin, progress)
+
+        def tell(place: int, written: list[list[int]]) -> None:
+            if drawn and len(written) == n:
+                drawn(place, self._completions(written, drawing, begin))
+
+        written = self._writer.write(self.model, requests, seeds, drawing, begin, progress, tell)
         return [self._completions(one.completions, drawing, begin) for one in written]
 
     def _completions(self, written: Sequence[list[int]], drawing: Drawing, begin: str) -> list[Completion]:

@@ -36,7 +36,7 @@ from visplay.endpoint import Chat, Endpoint, EndpointError, Message, Pause, ask
 from visplay.engine import lora, models
 from visplay.engine.arrivals import as_they_come
 from visplay.engine.prompts import Request, chat_content, encode
-from visplay.engine.sampling import Completion
+from visplay.engine.sampling import Completion, Drawn
 from visplay.images import TOKEN_SIDE, fitted_size
 from visplay.recipe import PoolSettings, SamplingSettings
 
@@ -92,6 +92,7 @@ class ServedSampler:
         begin: str = "",
         not_next: str = "",
         progress: str | None = None,
+        drawn: Drawn | None = None,
     ) -> list[list[Completion]]:
         """As in `Sampler`. With `not_next`, n must be 1: the first token is then drawn by a call of its own.
 
@@ -108,7 +109,7 @@ class ServedSampler:
         }
         begun = [(request, begin) for request in requests]
         if not not_next:
-            return self._drawn(begun, shape, max_new_tokens, str(seed), progress)
+            return self._drawn(begun, shape, max_new_tokens, str(seed), progress, tell=drawn)
         first_token = self.processor.tokenizer(not_next).input_ids[0]
         found = self._drawn(begun, shape, 1, f"{seed}/first", None, never=first_token)
         going = [i for i, one in enumerate(found) if max_new_tokens > 1 and one and one[0].truncated]
@@ -126,6 +127,7 @@ class ServedSampler:
         seed: str,
         progress: str | None,
         never: int | None = None,
+        tell: Drawn | None = None,
     ) -> list[list[Completion]]:
         """The completions of each request with its beginning, in order, however they come back."""
         banned = [*self._banned, *([] if never is None else [never])]
@@ -145,6 +147,8 @@ class ServedSampler:
             for i, found in arriving:
                 replies = () if isinstance(found, EndpointError) else found.replies
                 answers[i] = [Completion(begun[i][1] + reply.text, reply.truncated) for reply in replies]
+                if tell:
+                    tell(i, answers[i])
                 if len(replies) < n:
                     self.unanswered += n - len(replies)
                     holes.add(n - len(replies), found)

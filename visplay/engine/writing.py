@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,10 +43,12 @@ class Writer:
         drawing: Drawing,
         begin: str = "",
         progress: str | None = None,
+        tell: Callable[[int, list[list[int]]], None] = lambda place, written: None,
     ) -> list[Written]:
         """A completion for each seed of each request, in their order, each answer begun with `begin`.
 
-        The same for any number of processes, which deal out the batches among themselves.
+        The same for any number of processes, which deal out the batches among themselves. After each batch of this
+        process `tell` hears the places of its requests, and what was written.
         """
         rank, count = self.processes.rank, self.processes.count
         every = list(batches(self._sizes(requests), list(map(len, seeds)), drawing.max_new_tokens, self.limits))
@@ -58,6 +60,8 @@ class Writer:
                 lots = [seeds[piece.prompt][piece.first : piece.last] for piece in batch]
                 written = generate(model, self.processor, asked, lots, drawing, self.pixels)
                 found += zip(batch, map(Written, (prompt.ids for prompt in asked), written), strict=True)
+                for piece, completions in zip(batch, written, strict=True):
+                    tell(piece.prompt, completions)
                 bar.update(len(batch))
         whole: dict[int, Written] = {}
         for piece, part in sorted(one for each in self.processes.gather(found) for one in each):

@@ -6,7 +6,8 @@ Its prompt, its reward and its verbs: `complete` a question, `vote` on them, `tr
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
@@ -45,8 +46,9 @@ def complete(
     must_reason: bool = False,
     begin: str = "",
     progress: str | None = None,
+    seen: Callable[[int, list[str]], None] = lambda place, texts: None,
 ) -> list[list[str]]:
-    """n completions for each question, each begun with `begin`.
+    """n completions for each question, each begun with `begin`; `seen` hears of most of them as they come.
 
     `must_reason` forbids answering before anything was thought; only to measure.
     """
@@ -59,6 +61,7 @@ def complete(
         begin="<think>" if must_reason else begin,
         not_next="</think>" if must_reason else "",
         progress=progress,
+        drawn=lambda place, completions: seen(place, [completion.text for completion in completions]),
     )
     return [[completion.text for completion in completions] for completions in drawn]
 
@@ -79,14 +82,22 @@ def vote(
 ) -> list[Ballot]:
     """The recipe's number of votes on each question; the same for the Questioner's reward and for silver answers.
 
-    `short` leaves no room to think.
+    `short` leaves no room to think. Votes are counted while others are drawn.
     """
-    begin = NO_THOUGHT if short else ""
-    drawn = complete(sampler, asked, recipe, seed, n=recipe.labels.votes, begin=begin, progress=progress)
-    return [
-        count([boxed(text) for text in completions], question, recipe.labels.confidence_over)
-        for completions, (_, question) in zip(drawn, asked, strict=True)
-    ]
+    begin, ballots = NO_THOUGHT if short else "", dict[int, Future[Ballot]]()
+
+    def counted(place: int, texts: list[str]) -> Ballot:
+        return count([boxed(text) for text in texts], asked[place][1], recipe.labels.confidence_over)
+
+    def seen(place: int, texts: list[str]) -> None:
+        ballots[place] = counting.submit(counted, place, texts)
+
+    counting, n = ThreadPoolExecutor(1), recipe.labels.votes
+    try:
+        drawn = complete(sampler, asked, recipe, seed, n=n, begin=begin, progress=progress, seen=seen)
+        return [ballots[i].result() if i in ballots else counted(i, texts) for i, texts in enumerate(drawn)]
+    finally:
+        counting.shutdown(cancel_futures=True)
 
 
 def train(
