@@ -208,10 +208,20 @@ def test_more_copies_than_fit_are_cut_and_one_completion_always_fits() -> None:
     assert list(batches([], [], 5, limits(1))) == []
 
 
-def test_how_much_is_decoded_together_changes_nothing(base: Path) -> None:
+def test_how_much_is_decoded_together_and_by_how_many_threads_changes_nothing(base: Path) -> None:
     pool = PoolSettings(min_tokens=4, max_tokens=64)
-    wide, narrow = (LocalSampler(base, pool, settings) for settings in (limits(10_000), limits(100, batch=2)))
-    assert wide.sample(REQUESTS, 3, 6, seed=1) == narrow.sample(REQUESTS, 3, 6, seed=1)
+    several = replace(limits(1000, batch=12), threads=4)
+    wide, narrow, busy = (LocalSampler(base, pool, one) for one in (limits(10_000), limits(100, batch=2), several))
+    expected = wide.sample(REQUESTS, 3, 6, seed=1)
+    assert narrow.sample(REQUESTS, 3, 6, seed=1) == expected
+    for _ in range(5):
+        assert busy.sample(REQUESTS, 3, 6, seed=1) == expected
+
+
+def test_an_error_in_a_thread_is_raised(base: Path) -> None:
+    sampler = LocalSampler(base, PoolSettings(min_tokens=4, max_tokens=64), replace(limits(1000, batch=4), threads=2))
+    with pytest.raises(ValueError, match="holds the mark of an image 1 times"):
+        sampler.sample([*REQUESTS, (None, "What is <|image_pad|>?")], 1, 4, seed=0)
 
 
 def test_luck_is_spread_evenly_and_belongs_to_its_seed() -> None:

@@ -12,12 +12,10 @@ from visplay.engine.drawing import Drawing, luck
 from visplay.engine.pixels import Pixels
 from visplay.engine.prefixes import read
 from visplay.engine.prompts import Prompt
-from visplay.runs.parts import SAMPLE, part
 
 _ENDED = 1 / 8  # of the rows at least, until they are left out: it takes a copy of the cache
 
 
-@part(SAMPLE)
 def generate(
     model: PreTrainedModel,
     processor: ProcessorMixin,
@@ -30,13 +28,13 @@ def generate(
 
     Each prompt is read once, of those about the same picture the picture once, and rows that have ended are left out;
     transformers' own `generate` reads every copy and decodes all to the longest. A completion depends on its prompt and
-    seed, but for rounding; torch's global generator is left alone.
+    seed, but for rounding; torch's global generator is left alone. The model must be in evaluation mode.
     """
     copies = [i for i, each in enumerate(seeds) for _ in each]
     numbers = luck([seed for each in seeds for seed in each], drawing.max_new_tokens).to(model.device)
     ends = torch.tensor(drawing.ends, device=model.device)
     written: list[list[int]] = [[] for _ in copies]
-    with torch.inference_mode(), _evaluating(model):
+    with torch.inference_mode():
         reading = read(model, processor, asked, pixels)
         reading.select(torch.tensor(copies, device=model.device))
         rows = torch.arange(len(copies), device=model.device)
@@ -60,7 +58,8 @@ def generate(
 
 
 @contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Without dropout; afterwards the model is as it was."""
     was_training = model.training
     model.eval()
     try:

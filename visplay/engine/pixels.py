@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from threading import Lock
 from typing import TypeAlias
 
 import torch
@@ -32,6 +33,7 @@ class Pixels:
     def __init__(self, processor: BaseImageProcessor, room: int = _ROOM) -> None:
         self._processor = processor
         self._room = self._left = room
+        self._lock = Lock()  # threads share it
         self._kept: OrderedDict[int, tuple[Picture, Seen]] = OrderedDict()
 
     def of(self, pictures: Sequence[Picture]) -> dict[str, torch.Tensor]:
@@ -47,19 +49,22 @@ class Pixels:
 
     def _seen(self, picture: Picture) -> Seen:
         key = id(picture)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key][1]
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][1]
         with part(LOAD):
             made = self._processor(images=[opened(picture)], return_tensors="pt")
         seen = made["pixel_values"], made["image_grid_thw"]
-        self._kept[key] = picture, seen  # the picture too: its identity must not pass on to another
-        self._left -= seen[0].nbytes
-        while self._left < 0:
-            self._left += self._kept.popitem(last=False)[1][1][0].nbytes
+        with self._lock:
+            self._left -= 0 if key in self._kept else seen[0].nbytes
+            self._kept[key] = picture, seen  # the picture too: its identity must not pass on to another
+            while self._left < 0:
+                self._left += self._kept.popitem(last=False)[1][1][0].nbytes
         return seen
 
     def forget(self) -> None:
         """Keep nothing of what was met so far."""
-        self._kept.clear()
-        self._left = self._room
+        with self._lock:
+            self._kept.clear()
+            self._left = self._room

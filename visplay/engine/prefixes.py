@@ -102,16 +102,26 @@ def _common(rows: Sequence[Sequence[int]]) -> int:
 def _start(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> Reading:
     inputs = {name: value.to(model.device) for name, value in inputs.items()}
     cache, mask = empty_cache(model.config), inputs["attention_mask"]
+    where, after = _positions(model, inputs)
     # Not model(...): ZeRO-3 leaves a hook there that waits for as many calls in the other processes.
-    read = model.forward(**inputs, **_text_positions(inputs), past_key_values=cache, use_cache=True, logits_to_keep=1)
-    # An image takes fewer positions than tokens; what text alone leaves here is of an earlier prompt.
-    shift = getattr(model.base_model, "rope_deltas", None) if "pixel_values" in inputs else None
-    positions = mask.sum(-1, keepdim=True) + (0 if shift is None else shift)
-    return Reading(cache, read.logits[:, -1], mask, positions)
+    read = model.forward(**inputs, position_ids=where, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return Reading(cache, read.logits[:, -1], mask, after)
 
 
-def _text_positions(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The positions of prompts without any image; left to themselves, Qwen's models count the padding."""
-    if "pixel_values" in inputs:
-        return {}
-    return {"position_ids": (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)}
+def _positions(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the tokens stand, and what comes next (rows, 1); an image takes fewer positions than tokens.
+
+    Left to itself, Qwen's model keeps the difference for later calls, whoever makes them, and where there is no image
+    counts the padding.
+    """
+    mask = inputs["attention_mask"]
+    ahead = mask.sum(-1, keepdim=True)
+    if "pixel_values" not in inputs:
+        return (mask.cumsum(-1) - 1).clamp(min=0), ahead
+    where, shift = model.base_model.get_rope_index(
+        inputs["input_ids"],
+        mm_token_type_ids=inputs["mm_token_type_ids"],
+        image_grid_thw=inputs["image_grid_thw"],
+        attention_mask=mask,
+    )
+    return where, ahead + shift

@@ -26,6 +26,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "pool.world_images": (1, None),
     "sampling.batch": (1, None),
     "sampling.batch_tokens": (1, None),
+    "sampling.threads": (1, 64),
     "sampling.temperature": (0.01, 10),
     "sampling.top_p": (0.01, 1),
     "sampling.start_timeout_s": (1, None),

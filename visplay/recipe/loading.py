@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -79,13 +79,18 @@ def _assign(config: DictConfig, key: str, value: Any) -> list[str]:
     return []
 
 
+def _closest(key: str, names: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(key, names, n=1, cutoff=0.8)
+
+
 def _suggestion(key: str, known: Iterable[str]) -> str:
     leaf = key.rpartition(".")[2]
     if leaf in grpo_keys.OWNED:
         return f"; {grpo_keys.OWNED[leaf]}"
     names = [*known, *(f"grpo.{name}" for name in grpo_keys.fields() if name not in grpo_keys.OWNED)]
     leaves = {name: name.rpartition(".")[2] for name in names}
-    near_leaves = [leaf] if leaf in leaves.values() else difflib.get_close_matches(leaf, leaves.values(), n=1)
-    same_leaf = [name for name in names if leaves[name] in near_leaves]
-    near = difflib.get_close_matches(key, names, n=1, cutoff=0.8) or same_leaf
+    elsewhere = [name for name in names if leaves[name] == leaf]
+    near_leaves = difflib.get_close_matches(leaf, leaves.values(), n=1)
+    alike = [name for name in names if leaves[name] in near_leaves]
+    near = _closest(key, elsewhere) or elsewhere or _closest(key, names) or alike
     return f"; did you mean {' or '.join(near)}?" if near else "; all keys stand in visplay/recipe/schema.py"

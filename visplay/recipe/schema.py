@@ -30,6 +30,7 @@ class SamplingSettings:
 
     engine: str = "transformers"  # or vllm: OpenAI-compatible servers, those of `servers` or started by `command`
     batch: int = 256  # completions decoded together at most; vllm: under way at each server
+    threads: int = 1  # batches that are decoded at the same time on a CPU; not for vllm
     batch_tokens: int = 131072  # of prompts and completions that are decoded together, at most; not for vllm
     temperature: float = 1.0
     top_p: float = 1.0

@@ -6,6 +6,7 @@ called: its time falls into the part that waits for it, which in a training is m
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,13 @@ _since = time.perf_counter()
 
 @contextmanager
 def part(name: str) -> Iterator[None]:
-    """The time within, but for that of parts inside of it, belongs to this part. Also a decorator."""
+    """The time within, but for that of parts inside of it, belongs to this part. Also a decorator.
+
+    Other threads than the first work for a part that this one is in.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _turn()
     _within.append(name)
     try:
