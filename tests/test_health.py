@@ -41,6 +41,13 @@ def test_vote_entropy_is_0_where_all_agree_and_1_where_none_do() -> None:
     assert entropy("a", None) is None
 
 
+def test_the_roles_are_out_of_balance_where_more_is_too_easy_than_too_hard() -> None:
+    reasons = ["too easy", "too easy", "too easy", "too hard", None]
+    found = set_health([candidate(i, ["a"], dropped=reason) for i, reason in enumerate(reasons)] + [unparsed(9)])
+    assert found is not None and found.imbalance == (3 - 1) / 5
+    assert (found := set_health([unparsed(1)])) and found.imbalance is None
+
+
 def test_yes_and_no_are_compared_only_where_there_are_enough_of_them() -> None:
     few = [candidate(i, ["yes"]) for i in range(29)]
     assert (found := set_health(few)) and found.one_sided is None

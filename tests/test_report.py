@@ -96,11 +96,11 @@ def test_votes_beyond_the_first_pass_are_shown_as_what_they_add() -> None:
 def test_table_has_a_line_of_health_for_each_iteration_with_both_trainings() -> None:
     figures = {"unscored": 0.0, "zero_variance": 0.25, "truncated_last": 0.1, "tokens_first": 20.4, "tokens_last": 31.0}
     health = {
-        "set": {"valid": 0.95, "distinct": 0.4, "one_answer": 0.2, "vote_entropy": 0.291},
+        "set": {"valid": 0.95, "distinct": 0.4, "one_answer": 0.2, "vote_entropy": 0.291, "imbalance": -0.1},
         "reasoner": figures | {"kl_last": 0.034, "kl_start": 0.05, "kl_base": 0.07},
     }
     lines = render([BASE, dataclasses.replace(FIRST, health=health)]).split("\n\n")[2].splitlines()
-    assert cells(lines[2]) == "iteration 1 95.0 40.0 20.0 0.29 -/0.0 -/25.0 -/10.0 -→-/20→31 -/0.05"
+    assert cells(lines[2]) == "iteration 1 95.0 40.0 20.0 0.29 -10.0 -/0.0 -/25.0 -/10.0 -→-/20→31 -/0.05"
     assert lines[-1] == "iteration 1: KL to the base, reasoner 0.07"
     assert lines[3].startswith("Valid and unique questions") and max(map(len, lines)) <= 100
 

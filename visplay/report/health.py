@@ -32,7 +32,9 @@ class SetHealth:
     the most frequent text, of all questions. Of the majority answers, `one_answer` is the share of the most frequent
     one, `unanswerable` of those that say so, and `one_sided` of the more frequent one among "yes" and "no", None where
     there are fewer than 30 of these. `confidence` and `vote_entropy` are means over what was voted on; the latter is 0
-    where all votes agree and 1 where none do. `kept_confidence` is over the kept rows.
+    where all votes agree and 1 where none do. `kept_confidence` is over the kept rows. `imbalance` of the roles, in
+    [-1, 1]: of what was voted on, the share that was dropped as too easy less that dropped as too hard; above 0 the
+    Reasoner is ahead of the Questioner.
     """
 
     candidates: int
@@ -47,6 +49,7 @@ class SetHealth:
     confidence: float | None
     kept_confidence: float | None
     vote_entropy: float | None
+    imbalance: float | None
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ def set_health(rows: Sequence[SilverAnswer]) -> SetHealth | None:
     answers = Counter(ballot.answer for ballot in ballots if ballot.answer is not None)
     sides = Counter({side: answers[side] for side in ("yes", "no")})
     kept = [row.ballot.confidence for row in rows if row.dropped is None and row.ballot]
+    reasons = Counter(row.dropped for row in rows)
     return SetHealth(
         candidates=len(rows),
         kept=len(kept) / len(rows),
@@ -142,6 +146,7 @@ def set_health(rows: Sequence[SilverAnswer]) -> SetHealth | None:
         confidence=_mean([ballot.confidence for ballot in ballots]),
         kept_confidence=_mean(kept),
         vote_entropy=_mean([_entropy(ballot.votes) for ballot in ballots]),
+        imbalance=(reasons["too easy"] - reasons["too hard"]) / len(ballots) if ballots else None,
     )
 
 

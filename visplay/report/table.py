@@ -90,13 +90,14 @@ def _cost(row: ScoreRow) -> str:
 
 def _health(rows: Sequence[ScoreRow]) -> str:
     """A line for each iteration: its questions and votes, and of its trainings how they ended."""
-    header = ["health, %", "valid", "unique", "one answer", "entropy"]
+    header = ["health, %", "valid", "unique", "answer", "entropy", "easy"]
     header += ["unscored", "equal", "cut off", "tokens", "KL"]
     body = [
         [
             row.name,
             *(percent(row.health["set"][name]) for name in ("valid", "distinct", "one_answer")),
             decimal(row.health["set"]["vote_entropy"]),
+            percent(row.health["set"]["imbalance"]),
             *(_pair(row, name, percent) for name in ("unscored", "zero_variance", "truncated_last")),
             _drift(row),
             _kl(row),
@@ -105,8 +106,8 @@ def _health(rows: Sequence[ScoreRow]) -> str:
         if row.health.get("set")
     ]
     note = (
-        "Valid and unique questions, most frequent silver answer, entropy of votes. Of both roles' training:\n"
-        "unscored completions, groups of equal rewards, completions cut off, their tokens, KL."
+        "Valid and unique questions, most frequent silver answer, entropy of votes, too easy less too hard.\n"
+        "Of both roles' training: unscored, groups of equal rewards, cut off, tokens, KL."
     )
     return "\n".join([grid(header, body), note, *filter(None, map(_far, rows))]) if body else ""
 
