@@ -11,6 +11,8 @@ from statistics import median
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from visplay.plan.gpus import Gpu
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -20,6 +22,7 @@ class Contest:
     ours: Callable[[], object]
     theirs: Callable[[], object]
     tokens: int = 0  # that each of them writes
+    moved: int = 0  # bytes of weights and cache that must be read to write them one by one
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Outcome:
     theirs_s: float
     ours_flops: int
     tokens: int = 0
+    moved: int = 0
 
 
 def hold(contest: Contest, repeats: int) -> Outcome:
@@ -55,7 +59,7 @@ def hold(contest: Contest, repeats: int) -> Outcome:
     ratios = sorted(theirs / ours for ours, theirs in pairs)
     middle = [median(times) for times in zip(*pairs, strict=True)]
     theory = operations[1] / operations[0] if operations[0] else None
-    return Outcome(median(ratios), ratios[0], ratios[-1], theory, *middle, operations[0], contest.tokens)
+    return Outcome(median(ratios), ratios[0], ratios[-1], theory, *middle, operations[0], contest.tokens, contest.moved)
 
 
 def counted(way: Callable[[], object]) -> int:
@@ -78,9 +82,14 @@ def timed(way: Callable[[], object]) -> float:
     return clock() - started
 
 
-def figures(outcome: Outcome, peak_flops: float | None = None) -> dict[str, float | None]:
-    """The ratios, and beside them seconds, tokens a second, and the share of a GPU's peak that our operations reach."""
+def figures(outcome: Outcome, gpu: Gpu | None = None) -> dict[str, float | None]:
+    """The ratios, and beside them seconds and tokens a second. On a known GPU also what share of its peak our
+    operations reach (`mfu`), and of our time the least that its data sheet allows (`floor`): operations, then bytes.
+    """
     plain: dict[str, float | None] = dataclasses.asdict(outcome)
     plain["tokens_per_s"] = outcome.tokens / outcome.ours_s if outcome.tokens else None
-    plain["mfu"] = outcome.ours_flops / outcome.ours_s / peak_flops if peak_flops else None
+    if gpu:
+        multiplied = outcome.ours_flops / (gpu.tflops * 1e12)
+        plain["mfu"] = multiplied / outcome.ours_s
+        plain["floor"] = (multiplied + outcome.moved / (gpu.bandwidth_gbs * 1e9)) / outcome.ours_s
     return plain

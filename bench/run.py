@@ -30,6 +30,7 @@ _COLUMNS = {
     "theirs_s": "theirs, s",
     "tokens_per_s": "tokens/s",
     "mfu": "of the peak",
+    "floor": "of the floor",
     "seconds": "s",
     "mib": "MiB",
 }
@@ -67,7 +68,7 @@ def _figures(chosen: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Fi
 
     size = sizes.QUICK if chosen.quick else sizes.WHOLE
     for contest in _contests(chosen, size, folder):
-        yield contest.name, figures(hold(contest, size.repeats), _peak_flops())
+        yield contest.name, figures(hold(contest, size.repeats), _gpu())
     if "scaling" in chosen.only:
         yield from scaling.pools(size.pools, folder / "pools")
 
@@ -123,11 +124,11 @@ def _device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread"
 
 
-def _peak_flops() -> float | None:
-    """Of a GPU whose data sheet is known."""
+def _gpu() -> Any:
+    """The data sheet of the GPU, where it is known."""
     from visplay.plan.gpus import GPUS
 
-    return next((gpu.tflops * 1e12 for name, gpu in GPUS.items() if name.split("-")[0] in _device()), None)
+    return next((gpu for name, gpu in GPUS.items() if name.split("-")[0] in _device()), None)
 
 
 def _parser() -> argparse.ArgumentParser:
