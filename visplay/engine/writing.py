@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
@@ -78,11 +78,7 @@ class Writer:
                 for piece, one in batch:
                     tell(piece.prompt, one.completions)
                 bar.update(len(batch))
-        whole: dict[int, Written] = {}
-        for piece, one in sorted(one for each in self.processes.gather(found) for one in each):
-            before = whole[piece.prompt].completions if piece.first else []
-            whole[piece.prompt] = Written(one.prompt, before + one.completions)
-        return list(whole.values())
+        return _joined(one for each in self.processes.gather(found) for one in each)
 
     def _batches(
         self, requests: Sequence[Request], seeds: Sequence[Sequence[str]], new_tokens: int, threads: int
@@ -110,3 +106,12 @@ def _done(written: Callable[[list[Piece]], T], every: Sequence[list[Piece]], thr
         return
     with closing(as_they_come(lambda i, _: written(every[i]), len(every), threads)) as arriving:
         yield from (result for _, result in arriving)
+
+
+def _joined(parts: Iterable[tuple[Piece, Written]]) -> list[Written]:
+    """The pieces of each prompt, put together in order."""
+    whole: dict[int, Written] = {}
+    for piece, one in sorted(parts):
+        before = whole[piece.prompt].completions if piece.first else []
+        whole[piece.prompt] = Written(one.prompt, before + one.completions)
+    return list(whole.values())
