@@ -34,6 +34,7 @@ _COLUMNS = {
     "seconds": "s",
     "mib": "MiB",
 }
+_MODEL = "small, mid, Qwen2.5-VL-3B or Qwen2.5-VL-7B, of random weights; steps hold two whole trainers of it"
 PARTS = ("steps", "sampling", "diversity", "scaling")
 
 
@@ -135,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="name -> ratio, low, high, theory")
     parser.add_argument("--quick", action="store_true", help="a small model and few sizes")
-    parser.add_argument("--model", help="small, mid, Qwen2.5-VL-3B or Qwen2.5-VL-7B, of random weights")
+    parser.add_argument("--model", help=_MODEL)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--into", type=Path, metavar="FILE", help=f"put the table between {_BEGIN} and {_END} there")
     return parser

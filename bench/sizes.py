@@ -24,7 +24,7 @@ class Sizes:
 QUICK = Sizes(
     model="small",
     repeats=3,
-    steps=(GrpoStep(64, 32), GrpoStep(256, 32)),
+    steps=(GrpoStep(64, 32), GrpoStep(256, 32), GrpoStep(64, 32, prompts=4)),
     sampling=(Sampling(64, 1, 8, 1, 1), Sampling(64, 1, 8, 32, 2), Sampling(64, 4, 8, 32, 2)),
     questions=(256, 4096),
     pair_by_pair=256,

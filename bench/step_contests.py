@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -46,7 +47,8 @@ class Noise(PoolImage):
 def contests(model: Path, steps: Sequence[GrpoStep]) -> Iterator[Contest]:
     """For each step the whole of it, and the part that comes after the completions."""
     for step in steps:
-        what = f"{step.image_tokens} image tokens, G {step.group}, {step.new} new"
+        many = f", {step.prompts} prompts" if step.prompts > 1 else ""
+        what = f"{step.image_tokens} image tokens, G {step.group}, {step.new} new{many}"
         tokens = step.prompts * step.group * step.new
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -54,6 +56,9 @@ def contests(model: Path, steps: Sequence[GrpoStep]) -> Iterator[Contest]:
             stock = Stock(model, step, folder)
             yield Contest(f"log-probs and backward, {what}", ours.learn, stock.learn)
             yield Contest(f"GRPO step, {what}", ours.step, stock.step, tokens)
+        del ours, stock
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 class Side:
@@ -126,7 +131,6 @@ class Stock(Side):
             generation_kwargs={"min_new_tokens": step.new},
         )
         loaded = models.load_model(model, "cpu", torch.float32)
-        loaded.generation_config.suppress_tokens = models.banned_tokens(loaded)
         chat = [{"role": "user", "content": PROMPT}]
         shown = [{"prompt": chat, "image": picture(step.image_tokens, i)} for i in range(step.prompts)]
         self.trainer = GRPOTrainer(

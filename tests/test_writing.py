@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -224,6 +225,27 @@ def test_an_error_in_a_thread_is_raised(base: Path) -> None:
         sampler.sample([*REQUESTS, (None, "What is <|image_pad|>?")], 1, 4, seed=0)
 
 
+def test_whatever_breaks_off_leaves_no_thread_at_work(base: Path) -> None:
+    sampler = LocalSampler(base, PoolSettings(min_tokens=4, max_tokens=64), replace(limits(10_000, batch=4), threads=2))
+
+    def interrupted(place: int, completions: object) -> None:
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    started = [0]
+    handle = sampler.model.lm_head.register_forward_hook(lambda *_: started.append(1))
+    with pytest.raises(KeyboardInterrupt):
+        sampler.sample(REQUESTS * 10, 1, 64, seed=0, drawn=interrupted)
+    handle.remove()
+    assert threading.active_count() == before
+    assert len(started) < 64 * 5  # of the batches that were begun, and not of all 65
+
+
+def test_scores_that_are_no_numbers_are_an_error() -> None:
+    with pytest.raises(models.ModelError, match="NaN or infinity"):
+        Drawing(1, 1.0, ends=[9], banned=[]).draw(torch.tensor([[0.0, torch.nan]]), torch.tensor([0.5]), first=True)
+
+
 def test_luck_is_spread_evenly_and_belongs_to_its_seed() -> None:
     drawn = luck(["a", "b", "a"], 10_000)
     assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[1])
@@ -261,6 +283,9 @@ class Counted:
     def __init__(self) -> None:
         self.calls = 0
 
+    def get_number_of_image_patches(self, height: int, width: int) -> int:
+        return height * width // 14**2
+
     def __call__(self, images: Sequence[Image.Image], return_tensors: str) -> dict[str, torch.Tensor]:
         self.calls += 1
         return {"pixel_values": torch.zeros(4, 100), "image_grid_thw": torch.tensor([[1, 2, 2]])}  # 1,600 bytes
@@ -271,7 +296,7 @@ def test_pictures_are_cut_into_patches_once_while_there_is_room() -> None:
     pixels = Pixels(processor, room=3300)  # two pictures
     a, b, c = picture(0), picture(0), picture(0)
     assert pixels.of([a, b, a])["pixel_values"].shape == (12, 100) and processor.calls == 2
-    assert pixels.tokens([a, b]) == [1, 1] and processor.calls == 2
+    assert pixels.tokens([a, c]) == [9, 9] and processor.calls == 2
     pixels.of([a, c, a])  # b has to go, which was met before a
     assert processor.calls == 3
     pixels.of([b])

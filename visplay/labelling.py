@@ -78,7 +78,8 @@ def _votes(
     short = is_second and recipe.labels.second_prompt == "short"
     asked = [(pictures[i], q) for (i, _, q), need in zip(candidates, needed, strict=True) if need and q]
     if view:
-        asked = [(SecondView(picture.record, picture.settings, view), q) for picture, q in asked]
+        seen = {p.id: SecondView(p.record, p.settings, view) for p, _ in asked}  # one for all questions about it
+        asked = [(seen[picture.id], q) for picture, q in asked]
     progress = "second votes" if is_second else "votes"
     ballots = iter(reasoner.vote(sampler, asked, recipe, seed, progress, short))
     return [next(ballots) if need else None for need in needed]

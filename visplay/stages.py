@@ -158,7 +158,8 @@ def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> 
         return row
     base = run.directory / "iter_00" / "benchmarks" if k else None
     prompt = (recipe.reasoner.prompt or reasoner.PROMPT) if settings.prompt == "reasoner" else QUESTION
-    asking = Asking(settings.max_new_tokens, settings.batch, recipe.pool.max_tokens, prompt)
+    tokens = recipe.sampling.batch_tokens
+    asking = Asking(settings.max_new_tokens, settings.batch, recipe.pool.max_tokens, prompt, tokens)
 
     loads = recipe.sampling.engine == "transformers"  # itself, when it is asked
     processes = run.processes if loads else ALONE  # one asks the servers

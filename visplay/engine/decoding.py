@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Event
 
 import torch
 from transformers import PreTrainedModel, ProcessorMixin
@@ -23,12 +24,14 @@ def generate(
     seeds: Sequence[Sequence[str]],
     drawing: Drawing,
     pixels: Pixels,
+    over: Event | None = None,
 ) -> list[list[list[int]]]:
     """Completions of each prompt, one for each of its seeds, as ids with their end token.
 
     Each prompt is read once, of those about the same picture the picture once, and rows that have ended are left out;
     transformers' own `generate` reads every copy and decodes all to the longest. A completion depends on its prompt and
     seed, but for rounding; torch's global generator is left alone. The model must be in evaluation mode.
+    When another thread says that all is `over`, completions stay as they are.
     """
     copies = [i for i, each in enumerate(seeds) for _ in each]
     numbers = luck([seed for each in seeds for seed in each], drawing.max_new_tokens).to(model.device)
@@ -46,7 +49,7 @@ def generate(
                     written[row].append(token)
             going &= ~torch.isin(tokens, ends)
             left = int(going.sum())
-            if not left or place == drawing.max_new_tokens - 1:
+            if not left or place == drawing.max_new_tokens - 1 or (over and over.is_set()):
                 break
             if len(rows) - left >= _ENDED * len(rows):
                 kept = going.nonzero()[:, 0]

@@ -19,6 +19,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from visplay.engine.models import ModelError
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -41,12 +43,15 @@ class Drawing:
         """One id for each row of logits (rows, vocabulary); `first` at the beginning of a completion.
 
         `luck` (rows) in [0, 1) says which: the id at which the probabilities of it and those before it exceed `luck`.
+        Raises ModelError for logits that are no numbers.
         """
         never = torch.tensor([*self.banned, *(self.not_first if first else ())], dtype=torch.long, device=logits.device)
         scores = self._shapers(never, logits.float().index_fill(-1, never, -torch.inf))
         if self.temperature is None:
             return scores.argmax(-1)
         below = scores.softmax(-1).cumsum(-1)
+        if not below[:, -1].isfinite().all():
+            raise ModelError("the model scores the next token by NaN or infinity; its weights are broken, or overflow")
         most = torch.nextafter(below[:, -1:], below.new_zeros(()))  # rounding must not lead past the last
         wanted = torch.minimum(luck.to(below)[:, None] * below[:, -1:], most)
         return torch.searchsorted(below, wanted, right=True)[:, 0]

@@ -44,8 +44,10 @@ class Pixels:
         return {"pixel_values": torch.cat(patches), "image_grid_thw": torch.cat(grids)}
 
     def tokens(self, pictures: Sequence[Picture]) -> list[int]:
-        """How many visual tokens each of them is."""
-        return [int(self._seen(picture)[1].prod()) // self._processor.merge_size**2 for picture in pictures]
+        """How many visual tokens each of them is; none is opened."""
+        sizes = (picture.size for picture in pictures)
+        patches = [self._processor.get_number_of_image_patches(height, width) for width, height in sizes]
+        return [count // self._processor.merge_size**2 for count in patches]
 
     def _seen(self, picture: Picture) -> Seen:
         key = id(picture)

@@ -2,7 +2,7 @@
 
 The prompt, with its image, is read once for its n samples. Votes, questions and evaluation go through a `Sampler`, be
 it a model in this process or one behind servers (visplay/engine/served.py); GRPO's rollouts go through the same
-`encode` and `generate`, so that a role meets the same tokens wherever it writes.
+`Writer`, so that a role meets the same tokens wherever it writes.
 """
 
 from __future__ import annotations
@@ -154,6 +154,7 @@ class SharedSampler(LocalSampler):
     def give_back(self) -> None:
         """Hold on to nothing of the training."""
         self._lent = self.model = None
+        self._writer.pixels.forget()
 
     def sample(self, *asked: Any, **how: Any) -> list[list[Completion]]:
         """As `LocalSampler`, with the same completions."""

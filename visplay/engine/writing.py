@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import NamedTuple, TypeVar
 
+import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel, ProcessorMixin
 
-from visplay.engine.arrivals import as_they_come
 from visplay.engine.batches import Piece, Size, batches
 from visplay.engine.decoding import evaluating, generate
 from visplay.engine.drawing import Drawing
 from visplay.engine.pixels import Pixels
 from visplay.engine.prompts import Request, pictures, prompts
-from visplay.images import TOKEN_SIDE
 from visplay.recipe import SamplingSettings
 from visplay.runs.parts import SAMPLE, part
 from visplay.runs.processes import Processes
@@ -56,14 +57,15 @@ class Writer:
         process `tell` hears the places of its requests, and what was written.
         """
         rank, count = self.processes.rank, self.processes.count
-        threads = self.limits.threads if model.device.type == "cpu" else 1
-        every = list(self._batches(requests, seeds, drawing.max_new_tokens, threads))
-        mine, hidden = every[rank::count], rank > 0 or not progress
+        alone = model.device.type != "cpu" or torch.is_autocast_enabled("cpu")  # which other threads know nothing of
+        threads = 1 if alone else self.limits.threads
+        every = list(self._batches(requests, seeds, drawing.max_new_tokens, begin, threads))
+        mine, hidden, over = every[rank::count], rank > 0 or not progress, Event()
 
         def written(batch: list[Piece]) -> list[tuple[Piece, Written]]:
             asked = prompts(self.processor, [requests[piece.prompt] for piece in batch], self.pixels, begin)
             lots = [seeds[piece.prompt][piece.first : piece.last] for piece in batch]
-            completions = generate(model, self.processor, asked, lots, drawing, self.pixels)
+            completions = generate(model, self.processor, asked, lots, drawing, self.pixels, over)
             return list(zip(batch, map(Written, (prompt.ids for prompt in asked), completions), strict=True))
 
         found: list[tuple[Piece, Written]] = []
@@ -71,7 +73,7 @@ class Writer:
             part(SAMPLE),
             evaluating(model),
             tqdm(total=sum(map(len, mine)), desc=progress, unit="prompt", disable=hidden or None) as bar,
-            closing(_done(written, mine, threads)) as arriving,
+            closing(_done(written, mine, threads, over)) as arriving,
         ):
             for batch in arriving:
                 found += batch
@@ -81,31 +83,42 @@ class Writer:
         return _joined(one for each in self.processes.gather(found) for one in each)
 
     def _batches(
-        self, requests: Sequence[Request], seeds: Sequence[Sequence[str]], new_tokens: int, threads: int
+        self, requests: Sequence[Request], seeds: Sequence[Sequence[str]], new_tokens: int, begin: str, threads: int
     ) -> Iterator[list[Piece]]:
         """The threads have the room together."""
         batch, tokens = self.limits.batch // threads, self.limits.batch_tokens // threads
         limits = replace(self.limits, batch=max(1, batch), batch_tokens=tokens)
-        return batches(self._sizes(requests), list(map(len, seeds)), new_tokens, limits)
+        return batches(self._sizes(requests, begin), list(map(len, seeds)), new_tokens, limits)
 
-    def _sizes(self, requests: Sequence[Request]) -> list[Size]:
+    def _sizes(self, requests: Sequence[Request], begin: str) -> list[Size]:
         if not requests:
             return []
+        around = len(prompts(self.processor, [(None, "")], self.pixels, begin)[0].ids)
         texts = self.processor.tokenizer([text for _, text in requests]).input_ids
         shown = [pictures(request) for request in requests]
         return [
-            Size(sum(w * h // TOKEN_SIDE**2 for w, h in (one.size for one in each)), len(ids), tuple(map(id, each)))
+            Size(sum(self.pixels.tokens(each)), around + len(ids), tuple(map(id, each)))
             for ids, each in zip(texts, shown, strict=True)
         ]
 
 
-def _done(written: Callable[[list[Piece]], T], every: Sequence[list[Piece]], threads: int) -> Generator[T, None, None]:
-    """What comes of each batch; in the order in which they are done, where threads share them."""
+def _done(
+    written: Callable[[list[Piece]], T], every: Sequence[list[Piece]], threads: int, over: Event
+) -> Generator[T, None, None]:
+    """What comes of each batch; in the order in which they are done, where threads share them.
+
+    However this ends, no thread is left at work: `over` tells them to break off.
+    """
     if threads == 1:
         yield from map(written, every)
         return
-    with closing(as_they_come(lambda i, _: written(every[i]), len(every), threads)) as arriving:
-        yield from (result for _, result in arriving)
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for done in as_completed([pool.submit(written, batch) for batch in every]):
+                yield done.result()
+        finally:
+            over.set()
+            pool.shutdown(cancel_futures=True)
 
 
 def _joined(parts: Iterable[tuple[Piece, Written]]) -> list[Written]:

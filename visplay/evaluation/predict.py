@@ -47,16 +47,17 @@ log = logging.getLogger(__name__)
 class Asking:
     """How a model is asked, greedily.
 
-    A picture is resized to at most `image_tokens` visual tokens of 28 x 28 pixels. `batch` items are answered together;
-    a folder may be gone on with by another one, where the memory did not suffice. `prompt` is what a model is sent,
-    with the benchmark's own text, instruction included, for {question}. Raises VisplayError for numbers that are too
-    small.
+    A picture is resized to at most `image_tokens` visual tokens of 28 x 28 pixels. `batch` items are answered together,
+    fewer where they are more than `batch_tokens`; a folder may be gone on with by others, where memory did not suffice.
+    `prompt` is what a model is sent, with the benchmark's own text, instruction included, for {question}. Raises
+    VisplayError for numbers that are too small.
     """
 
     max_new_tokens: int = 2048
     batch: int = 8
     image_tokens: int = 1024
     prompt: str = QUESTION
+    batch_tokens: int = SamplingSettings.batch_tokens
 
     def __post_init__(self) -> None:
         for option, least in _LEAST.items():
@@ -134,7 +135,9 @@ class LocalModel:
     @cached_property
     def _loaded(self) -> LocalSampler:
         loaded = models.load_model(self.source, where=models.own_device())
-        return LocalSampler(loaded, self.asking.limits, SamplingSettings(batch=self.asking.batch))
+        return LocalSampler(
+            loaded, self.asking.limits, SamplingSettings(batch=self.asking.batch, batch_tokens=self.asking.batch_tokens)
+        )
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ class ReasonerSettings:
     prompt: str | None = None  # None: the prompt in visplay/roles/reasoner.py; must contain {question}
     steps: int = 20  # optimizer steps per iteration
     questions_per_step: int = 512
-    max_passes: float | None = None  # over the rows: where these are few, fewer steps, but one; None: all steps
+    max_passes: float | None = None  # over the rows: where these are few, fewer steps; None: all steps
     max_new_tokens: int = 2048
     format_weight: float = 0.1  # share of the reward paid for a box, whatever stands in it
     group_filter: bool = False  # true: groups whose rewards are alike, or nearly all full, are left out
