@@ -15,6 +15,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ _COLUMNS = {
     "seconds": "s",
     "mib": "MiB",
 }
+_JSON = "name -> ratio, low, high, theory, and times; what it holds already stays"
 _MODEL = "small, mid, Qwen2.5-VL-3B or Qwen2.5-VL-7B, of random weights; steps hold two whole trainers of it"
 PARTS = ("steps", "sampling", "diversity", "scaling")
 
@@ -50,7 +52,7 @@ def _run(chosen: argparse.Namespace) -> None:
     import torch
 
     warnings.simplefilter("ignore")
-    found: dict[str, Figures] = {}
+    found: dict[str, Figures] = json.loads(chosen.json.read_text(encoding="utf-8")) if chosen.json.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         for name, figures in _figures(chosen, Path(folder)):
             found[name] = figures
@@ -80,12 +82,15 @@ def _contests(chosen: argparse.Namespace, size: Any, folder: Path) -> Iterator[A
     import sampling_contests
     import step_contests
 
+    def of_model(contest: Any) -> Any:
+        return replace(contest, name=f"{model.name}: {contest.name}")
+
     if {"steps", "sampling"} & set(chosen.only):
         model = bench_models.make(chosen.model or size.model, folder)
     if "steps" in chosen.only:
-        yield from step_contests.contests(model, size.steps)
+        yield from (of_model(one) for one in step_contests.contests(model, size.steps))
     if "sampling" in chosen.only:
-        yield from sampling_contests.Arena(model).contests(size.sampling)
+        yield from (of_model(one) for one in sampling_contests.Arena(model).contests(size.sampling))
     if "diversity" in chosen.only:
         yield from diversity_contests.contests(size.questions, size.pair_by_pair)
 
@@ -134,7 +139,9 @@ def _gpu() -> Any:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="name -> ratio, low, high, theory")
+    parser.add_argument(
+        "--json", type=Path, required=True, metavar="FILE", help="name -> ratio, low, high, theory; what it holds stays"
+    )
     parser.add_argument("--quick", action="store_true", help="a small model and few sizes")
     parser.add_argument("--model", help=_MODEL)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
