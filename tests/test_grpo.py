@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from visplay.engine import grpo
 from visplay.engine.grpo import NonFiniteError, Row, Score
 from visplay.engine.journal import Journal
+from visplay.engine.models import vision_tower
 from visplay.engine.prompts import encode
 from visplay.images import PoolImage
 from visplay.recipe import PoolSettings, Recipe, RecipeError, SamplingSettings
@@ -379,6 +380,20 @@ def test_checkpointing_keeps_its_kind_when_completions_were_written(base: Path, 
             if getattr(part, "gradient_checkpointing", False)
         ]
     assert kinds and all(kind == {"use_reentrant": True} for kind in kinds)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_vision_tower_keeps_nothing_for_gradients(base: Path, tmp_path: Path, frozen: bool) -> None:
+    chosen = recipe()
+    chosen.freeze_vision = frozen
+    kept: list[bool] = []
+    with closing(Journal(tmp_path, "reasoner", 1, 2)) as journal:
+        config = grpo.settings(chosen, 1, 3, 6, 0, tmp_path)
+        made = Step(grpo.Trainer(base, ROWS, by_length, chosen, config, journal))
+        tower = vision_tower(made.trainer.model)
+        tower.register_forward_hook(lambda _, given, seen: kept.append(seen.pooler_output.requires_grad))
+        made.loss()
+    assert kept and set(kept) == {not frozen}
 
 
 def test_other_images_give_another_loss(step: Step) -> None:
