@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from threading import Event
 
 import torch
@@ -11,7 +10,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from visplay.engine.drawing import Drawing, luck
 from visplay.engine.pixels import Pixels
-from visplay.engine.prefixes import read
+from visplay.engine.prefixes import Reading, read
 from visplay.engine.prompts import Prompt
 
 _ENDED = 1 / 8  # of the rows at least, until they are left out: it takes a copy of the cache
@@ -35,37 +34,33 @@ def generate(
     """
     copies = [i for i, each in enumerate(seeds) for _ in each]
     numbers = luck([seed for each in seeds for seed in each], drawing.max_new_tokens).to(model.device)
-    ends = torch.tensor(drawing.ends, device=model.device)
-    written: list[list[int]] = [[] for _ in copies]
     with torch.inference_mode():
         reading = read(model, processor, asked, pixels)
         reading.select(torch.tensor(copies, device=model.device))
-        rows = torch.arange(len(copies), device=model.device)
-        going = torch.ones_like(rows, dtype=torch.bool)
-        for place in range(drawing.max_new_tokens):
-            tokens = drawing.draw(reading.logits, numbers[rows, place], first=place == 0)
-            for row, token, goes_on in zip(rows.tolist(), tokens.tolist(), going.tolist(), strict=True):
-                if goes_on:
-                    written[row].append(token)
-            going &= ~torch.isin(tokens, ends)
-            left = int(going.sum())
-            if not left or place == drawing.max_new_tokens - 1 or (over and over.is_set()):
-                break
-            if len(rows) - left >= _ENDED * len(rows):
-                kept = going.nonzero()[:, 0]
-                reading.select(kept)
-                rows, tokens, going = rows[kept], tokens[kept], going[kept]
-            reading.go_on(model, tokens[:, None], torch.ones_like(tokens)[:, None])
-    completions = iter(written)
+        completions = iter(_written(model, reading, numbers, drawing, over))
     return [[next(completions) for _ in each] for each in seeds]
 
 
-@contextmanager
-def evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Without dropout; afterwards the model is as it was."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
+def _written(
+    model: PreTrainedModel, reading: Reading, numbers: torch.Tensor, drawing: Drawing, over: Event | None
+) -> list[list[int]]:
+    """The completion of each row, drawn by its row of `numbers` (rows, tokens)."""
+    ends = torch.tensor(drawing.ends, device=model.device)
+    written: list[list[int]] = [[] for _ in numbers]
+    rows = torch.arange(len(numbers), device=model.device)
+    going = torch.ones_like(rows, dtype=torch.bool)
+    for place in range(drawing.max_new_tokens):
+        tokens = drawing.draw(reading.logits, numbers[rows, place], first=place == 0)
+        for row, token, goes_on in zip(rows.tolist(), tokens.tolist(), going.tolist(), strict=True):
+            if goes_on:
+                written[row].append(token)
+        going &= ~torch.isin(tokens, ends)
+        left = int(going.sum())
+        if not left or place == drawing.max_new_tokens - 1 or (over and over.is_set()):
+            break
+        if len(rows) - left >= _ENDED * len(rows):
+            kept = going.nonzero()[:, 0]
+            reading.select(kept)
+            rows, tokens, going = rows[kept], tokens[kept], going[kept]
+        reading.go_on(model, tokens[:, None], torch.ones_like(tokens)[:, None])
+    return written

@@ -119,12 +119,18 @@ class LocalSampler:
         )
         seeds = [[f"{seed}/{i}/{copy}" for copy in range(n)] for i in range(len(requests))]
 
+        told: dict[int, list[Completion]] = {}
+
         def tell(place: int, written: list[list[int]]) -> None:
             if drawn and len(written) == n:
-                drawn(place, self._completions(written, drawing, begin))
+                told[place] = self._completions(written, drawing, begin)
+                drawn(place, told[place])
 
         written = self._writer.write(self.model, requests, seeds, drawing, begin, progress, tell)
-        return [self._completions(one.completions, drawing, begin) for one in written]
+        return [
+            told[i] if i in told else self._completions(one.completions, drawing, begin)
+            for i, one in enumerate(written)
+        ]
 
     def _completions(self, written: Sequence[list[int]], drawing: Drawing, begin: str) -> list[Completion]:
         texts = self.processor.batch_decode(written, skip_special_tokens=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import NamedTuple, TypeVar
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, ProcessorMixin
 
 from visplay.engine.batches import Piece, Size, batches
-from visplay.engine.decoding import evaluating, generate
+from visplay.engine.decoding import generate
 from visplay.engine.drawing import Drawing
 from visplay.engine.pixels import Pixels
 from visplay.engine.prompts import Request, pictures, prompts
@@ -71,7 +71,7 @@ class Writer:
         found: list[tuple[Piece, Written]] = []
         with (
             part(SAMPLE),
-            evaluating(model),
+            _evaluating(model),
             tqdm(total=sum(map(len, mine)), desc=progress, unit="prompt", disable=hidden or None) as bar,
             closing(_done(written, mine, threads, over)) as arriving,
         ):
@@ -128,3 +128,14 @@ def _joined(parts: Iterable[tuple[Piece, Written]]) -> list[Written]:
         before = whole[piece.prompt].completions if piece.first else []
         whole[piece.prompt] = Written(one.prompt, before + one.completions)
     return list(whole.values())
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Without dropout, in all threads; afterwards the model is as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -47,10 +47,9 @@ log = logging.getLogger(__name__)
 class Asking:
     """How a model is asked, greedily.
 
-    A picture is resized to at most `image_tokens` visual tokens of 28 x 28 pixels. `batch` items are answered together,
-    fewer where they are more than `batch_tokens`; a folder may be gone on with by others, where memory did not suffice.
-    `prompt` is what a model is sent, with the benchmark's own text, instruction included, for {question}. Raises
-    VisplayError for numbers that are too small.
+    A picture is resized to at most `image_tokens` visual tokens of 28 x 28 pixels. `batch` items of `batch_tokens` at
+    most are answered together; a folder may be gone on with by others. `prompt` is what a model is sent, with the
+    benchmark's own text for {question}. Raises VisplayError for numbers that are too small.
     """
 
     max_new_tokens: int = 2048
@@ -134,10 +133,8 @@ class LocalModel:
 
     @cached_property
     def _loaded(self) -> LocalSampler:
-        loaded = models.load_model(self.source, where=models.own_device())
-        return LocalSampler(
-            loaded, self.asking.limits, SamplingSettings(batch=self.asking.batch, batch_tokens=self.asking.batch_tokens)
-        )
+        loaded, how = models.load_model(self.source, where=models.own_device()), self.asking
+        return LocalSampler(loaded, how.limits, SamplingSettings(batch=how.batch, batch_tokens=how.batch_tokens))
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def complete(
     must_reason: bool = False,
     begin: str = "",
     progress: str | None = None,
-    seen: Callable[[int, list[str]], None] = lambda place, texts: None,
+    seen: Callable[[int, list[str]], None] | None = None,
 ) -> list[list[str]]:
     """n completions for each question, each begun with `begin`; `seen` hears of most of them as they come.
 
@@ -61,7 +61,7 @@ def complete(
         begin="<think>" if must_reason else begin,
         not_next="</think>" if must_reason else "",
         progress=progress,
-        drawn=lambda place, completions: seen(place, [completion.text for completion in completions]),
+        drawn=seen and (lambda place, completions: seen(place, [completion.text for completion in completions])),
     )
     return [[completion.text for completion in completions] for completions in drawn]
 
