@@ -51,7 +51,9 @@ class Drawing:
             return scores.argmax(-1)
         below = scores.softmax(-1).cumsum(-1)
         if not below[:, -1].isfinite().all():
-            raise ModelError("the model scores the next token by NaN or infinity; its weights are broken, or overflow")
+            raise ModelError(
+                "the model scores the next token by NaN or infinity; use another checkpoint or a wider precision"
+            )
         most = torch.nextafter(below[:, -1:], below.new_zeros(()))  # rounding must not lead past the last
         wanted = torch.minimum(luck.to(below)[:, None] * below[:, -1:], most)
         return torch.searchsorted(below, wanted, right=True)[:, 0]

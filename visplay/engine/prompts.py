@@ -95,7 +95,10 @@ def pictures(request: Request) -> tuple[Picture, ...]:
 def _expanded(ids: Sequence[int], tokens: Sequence[int], mark: int) -> list[int]:
     """The n-th mark of an image as often as the n-th picture has tokens."""
     if ids.count(mark) != len(tokens):
-        raise ValueError(f"a prompt with {len(tokens)} pictures holds the mark of an image {ids.count(mark)} times")
+        raise ValueError(
+            f"a prompt with {len(tokens)} pictures holds the mark of an image {ids.count(mark)} times; leave "
+            f"it out of the text"
+        )
     counts = iter(tokens)
     return [one for i in ids for one in ([mark] * next(counts) if i == mark else [i])]
 
