@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,9 @@ def test_what_a_questioner_stage_puts_on_its_models() -> None:
     # six questions of up to 1,024 tokens, voted on ten times each, in a prompt of our own of about 200
     assert votes.writing == Writing(rows=60, prompts=6, image_tokens=1024, prompt_tokens=2248, new_tokens=2048)
     assert (rollout.frozen, votes.frozen) == (False, True)
-    assert load.part == Part(rows=4, held=512, image_tokens=1024, prompt_tokens=1056, new_tokens=1024)
+    assert load.part == Part(rows=4, held=512, image_tokens=1024, prompt_tokens=1056, new_tokens=1024, group=8)
+    apart = load_of(replace(chosen, share_prompts=False), stages["questioner"], 8)
+    assert apart is not None and apart.part == replace(load.part, group=1)
 
 
 def test_stages_without_a_model_cost_nothing() -> None:

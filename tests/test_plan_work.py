@@ -69,6 +69,25 @@ def test_the_reference_goes_forward_over_new_samples_only() -> None:
     assert more == 5 * (work.looking(VISION, 3) + work.understanding(TEXT, 12) + 2 * 80 * 7)
 
 
+def test_a_prompt_is_trained_on_once_for_the_completions_of_a_part() -> None:
+    """Six rows of groups of four are two prompts, three completions each; every token of a row is held against all."""
+    plain = Layout(recompute=False, reference=False)
+    long = Part(rows=6, held=12, image_tokens=30, prompt_tokens=50, new_tokens=2, group=4)
+    width = 50 + 3 * 2
+    read = 2 * 3 * (2 * MATRICES * width + 4 * 8 * width**2)
+    assert work.reading(TEXT, long) == (2, read)
+    trained = 2 * (3 * 2 * work.looking(VISION, 30) + 3 * read + 4 * 6 * 2 * 80 * 2)
+    assert work.training(SHAPE, plain, long, 12, 12) == trained
+    more = work.training(SHAPE, replace(plain, reference=True), long, 12, 6) - trained
+    assert more == 2 * work.looking(VISION, 30) + read + 6 * 2 * 80 * 2
+
+
+def test_long_completions_are_trained_on_apart() -> None:
+    """Held against all others of their row, they would cost more than a prompt of their own."""
+    long = Part(rows=8, held=8, image_tokens=3, prompt_tokens=5, new_tokens=400, group=8)
+    assert work.reading(TEXT, long) == (8, 8 * work.understanding(TEXT, 405))
+
+
 ASK = PlannedStage("ask", 1, prompts=3, samples=3)
 LOAD = Load(ASK, (Sampled(3, 3, Writing(1, 1, 3, 5, 7)),))
 FAST = Gpu("fast", tflops=1e9, bandwidth_gbs=1e9, memory_gib=1)

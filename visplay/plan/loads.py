@@ -92,8 +92,10 @@ def _scored(recipe: Recipe) -> tuple[Sampled, ...]:
 
 def _part(recipe: Recipe, stage: PlannedStage, rollout: Writing, prompts: int, processes: int) -> Part:
     assert stage.batching is not None  # a stage that trains has one
-    held = prompts * recipe.grpo["num_generations"] // processes
-    return Part(stage.batching.per_device, held, rollout.image_tokens, rollout.prompt_tokens, rollout.new_tokens)
+    size = recipe.grpo["num_generations"]
+    lengths = rollout.image_tokens, rollout.prompt_tokens, rollout.new_tokens
+    group = size if recipe.share_prompts else 1
+    return Part(stage.batching.per_device, prompts * size // processes, *lengths, group)
 
 
 def _asking(recipe: Recipe, copies: int) -> Writing:

@@ -22,7 +22,8 @@ Use: TypeAlias = Literal["asleep", "layers", "whole"]
 class Part:
     """Completions that one process trains on at a time: `rows` of them, of the `held` that are its own in a step.
 
-    Of the `prompt_tokens`, `image_tokens` stand for the image; each completion is at most `new_tokens` longer.
+    Of the `prompt_tokens`, `image_tokens` stand for the image; each completion is at most `new_tokens` longer. Up to
+    `group` of the rows may share a prompt.
     """
 
     rows: int
@@ -30,6 +31,7 @@ class Part:
     image_tokens: int
     prompt_tokens: int
     new_tokens: int
+    group: int = 1
 
     @property
     def length(self) -> int:

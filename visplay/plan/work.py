@@ -42,7 +42,7 @@ def sampling(shape: Shape, sampled: Sampled) -> int:
 
 
 def training(shape: Shape, layout: Layout, part: Part, completions: int, samples: int) -> int:
-    """Training on `completions`, of which `samples` are new; as if no prompt were shared.
+    """Training on `completions`, of which `samples` are new, in parts like `part`.
 
     Forward, once more where it is recomputed, and backward; the scores of completions are always recomputed. The
     reference goes forward once over what is new. Where adapters are trained, no matrix needs a gradient of its own,
@@ -50,9 +50,18 @@ def training(shape: Shape, layout: Layout, part: Part, completions: int, samples
     """
     again = 1 if layout.recompute else 0
     backward = 1 if layout.adapters else 2
-    seen = looking(shape.vision, part.image_tokens)
-    read = understanding(shape.text, part.length)
-    scored = 2 * shape.text.head_matrix * part.new_tokens
+    prompts, read = reading(shape.text, part)
+    seen = prompts * looking(shape.vision, part.image_tokens)
+    scored = part.rows * 2 * shape.text.head_matrix * part.new_tokens
     vision = seen * (1 + (again + backward if layout.trained_vision else 0))
     own = vision + read * (1 + again + backward) + scored * (2 + backward)
-    return completions * own + (samples * (seen + read + scored) if layout.reference else 0)
+    new = seen + read + scored if layout.reference else 0
+    return (completions * own + samples * new) // part.rows
+
+
+def reading(text: Text, part: Part) -> tuple[int, int]:
+    """How many prompts a part has, and what its tokens cost forward: shared as it allows, where that costs less."""
+    prompts = -(-part.rows // part.group)
+    together = prompts * packed(text, part.prompt_tokens + -(-part.rows // prompts) * part.new_tokens)
+    apart = part.rows * understanding(text, part.length)
+    return (prompts, together) if part.group > 1 and together < apart else (part.rows, apart)
