@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def audited(recipe: Recipe, directory: Path) -> TrustFigures | None:
     with Run.open(directory, recipe) as run:
-        return auditing.audit(run, recipe, 1, BASE, BASE)
+        return auditing.audit(run, recipe, 1, auditing.ask(run, recipe, 1, BASE), BASE, BASE)
 
 
 def committed(directory: Path) -> list[tuple[int, str]]:

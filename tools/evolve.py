@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--apart",
         action=argparse.BooleanOptionalAction,
-        help="a process for each stage, so that all GPU memory is given back after it; default: where there are GPUs",
+        help="a process for each training, after which all GPU memory is given back; default: where there are GPUs",
     )
     parser.add_argument("--turn", type=_count, help=argparse.SUPPRESS)  # in such a process: its number
     # The deepspeed launcher puts it first in argv; the rank is read from the environment.

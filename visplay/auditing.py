@@ -1,7 +1,7 @@
 """The audit of an iteration: are the silver labels true? On images that training never sees; only for measuring.
 
     audit_set    once: pictures of the world, or a user's own labelled questions
-    audit_ask    the Questioner asks about the world's pictures
+    audit_ask    the Questioner asks about the world's pictures, after those of the pool: it is loaded then
     audit_label  the Reasoner votes, and rows are kept or dropped, as in the stage `label`
     audit        each candidate is held against what is known: by the world's oracle, or by the given answers
 
@@ -17,7 +17,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from visplay.errors import VisplayError
 from visplay.evaluation.benchmarks import named
@@ -47,13 +47,23 @@ _TYPES: dict[Kind, QuestionType] = {
 }
 
 
-def audit(run: Run, recipe: Recipe, k: int, asker: str, voter: str) -> TrustFigures | None:
-    """How far the silver labels of iteration k can be trusted; None where the recipe has no audit."""
+Asked: TypeAlias = tuple[LoadedPool, Path]  # pictures, and the stage with the questions about them
+
+
+def ask(run: Run, recipe: Recipe, k: int, asker: str) -> Asked | None:
+    """The questions of the audit of iteration k; None where the recipe has no audit."""
     own = recipe.audit.data
     if not (own or recipe.audit.images):
         return None
     shown = _shown(run, recipe)
-    asked = run.directory / "iter_00" / "audit_set" if own else _ask(run, recipe, k, asker, shown)
+    return shown, run.directory / "iter_00" / "audit_set" if own else _ask(run, recipe, k, asker, shown)
+
+
+def audit(run: Run, recipe: Recipe, k: int, questions: Asked | None, asker: str, voter: str) -> TrustFigures | None:
+    """How far the silver labels of iteration k can be trusted; None without questions."""
+    if questions is None:
+        return None
+    (shown, asked), own = questions, recipe.audit.data
     if own:  # there is no Questioner who meant an answer
         recipe = dataclasses.replace(recipe, labels=dataclasses.replace(recipe.labels, own_answer_agrees=False))
     labelled = label(run, recipe, k, asked, asker, voter, shown, name="audit_label")

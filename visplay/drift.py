@@ -38,7 +38,7 @@ def measure(run: Run, recipe: Recipe, k: int, starts: tuple[str, str], now: tupl
             summarise(folder, {role: _moved(run, recipe, k, role, start, end, chosen, folder)})
 
     inputs = {role: f"{identity(run, start)} to {identity(run, end)}" for role, (start, end) in trained.items()}
-    run.stage(k, STAGE, work, inputs | {"samples": count, "labelled": digest(labelled)}, alone=True)
+    run.stage(k, STAGE, work, inputs | {"samples": count, "labelled": digest(labelled)}, alone=True, apart=True)
 
 
 def _moved(
@@ -49,7 +49,7 @@ def _moved(
     with sampler(run, recipe, now, folder, processes=ALONE) as writing:
         drawn = writing.sample(asked, 1, longest, seed(recipe, k, STAGE), temperature=1.0, top_p=1.0)
     pairs = [(request, one) for request, written in zip(asked, drawn, strict=True) for one in written]
-    read = {name: log_probs(found(run, name), recipe.pool, pairs) for name in {now, start, recipe.model}}
+    read = {name: log_probs(found(run, name), recipe.pool, pairs) for name in dict.fromkeys((now, start, recipe.model))}
     ends = {"kl_start": start, "kl_base": recipe.model}
     return {name: divergence(read[now], read[other]).mean().item() for name, other in ends.items()}
 

@@ -39,7 +39,8 @@ from visplay.staging import Control
 def evolve(recipe: Recipe, directory: Path, control: Control | None = None, turn: int | None = None) -> None:
     """Run the whole loop in `directory`, or go on with it. `control` replaces silver answers, in experiments only.
 
-    With a `turn`, counted from 1, the next stage alone is made, and StageMade raised (see `visplay.engine.launch`).
+    With a `turn`, counted from 1, the next training alone is made, or the stages up to it, and StageMade raised (see
+    `visplay.engine.launch`).
     """
     with connected(recipe, turn) as processes, Run.open(directory, recipe, processes, turn) as run:
         if run.begins:
@@ -53,8 +54,9 @@ def evolve(recipe: Recipe, directory: Path, control: Control | None = None, turn
             start = questioner, reasoner
             questioner = stages.train_questioner(run, recipe, k, questioner, reasoner, images)
             asked = stages.ask(run, recipe, k, questioner, images)
+            audited_on = auditing.ask(run, recipe, k, questioner)
             silver = stages.label(run, recipe, k, asked, questioner, reasoner, images)
-            audited = auditing.audit(run, recipe, k, questioner, reasoner)
+            audited = auditing.audit(run, recipe, k, audited_on, questioner, reasoner)
             reasoner = stages.train_reasoner(run, recipe, k, reasoner, silver, images, control)
             drift.measure(run, recipe, k, start, (questioner, reasoner), images)
             scored = replace(stages.score(run, recipe, k, reasoner, silver, images), audit=audited)

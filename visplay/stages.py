@@ -52,7 +52,7 @@ def train_questioner(run: Run, recipe: Recipe, k: int, start: str, against: str,
             questioner.train(_found(run, start), frozen, chosen, recipe, _seed(recipe, k, "questioner"), folder)
 
     inputs = {"start": _identity(run, start), "against": _identity(run, against), "images": pool.fingerprint}
-    run.stage(k, "questioner", work, inputs, resumable=True)
+    run.stage(k, "questioner", work, inputs, resumable=True, apart=True)
     return _checkpoint(k, "questioner")
 
 
@@ -122,7 +122,7 @@ def train_reasoner(
         **mixed.inputs,
         **aside.inputs,
     }
-    run.stage(k, "reasoner", work, inputs, resumable=True)
+    run.stage(k, "reasoner", work, inputs, resumable=True, apart=True)
     return _checkpoint(k, "reasoner")
 
 

@@ -27,6 +27,7 @@ from trl import GRPOConfig
 
 from visplay.engine.choosing import Check, Choice
 from visplay.engine.journal import UNFINISHED, Journal, NonFiniteError, Row, Score
+from visplay.engine.loaded import let_go
 from visplay.engine.lora_trainer import LoraTrainer
 from visplay.engine.sampling import Sampler, SharedSampler
 from visplay.engine.trainer import Reward, Trainer
@@ -80,6 +81,7 @@ def train(
         raise ValueError(f"no rows to train the {role} on")
     if _as_seen_first((folder / CHECKPOINT).exists()):  # killed after its last act
         return
+    let_go()
     with _known_warnings_hidden(), _given_back(frozen):
         config = settings(recipe, steps, prompts_per_step, max_new_tokens, seed, folder)
         _start_deepspeed(config)

@@ -1,8 +1,9 @@
-"""One stage, one process group: what a stage took of a GPU is back with the system when its processes have ended.
+"""One training, one process group: what it took of a GPU is back with the system when its processes have ended.
 
 The process that a user or a launcher starts makes no stage itself. It holds the run directory and starts the same
-command again, for one stage; when that has ended, for the next one, until the loop has come to its end. Of several
-that a launcher started, each starts one process of every group; all groups meet at the launcher's address.
+command again, for a training or for the stages up to the next one, which often want the same model and find it loaded;
+when that has ended, once more, until the loop has come to its end. Of several that a launcher started, each starts one
+process of every group; all groups meet at the launcher's address.
 
 Only for GPUs: without any, the loop runs in the process that was started.
 """
@@ -25,7 +26,7 @@ from visplay.errors import VisplayError
 from visplay.runs import Stopped, lock
 from visplay.runs.results import make_folder
 
-NEXT = 75  # exit status of a process that has made its stage, when there may be more to do
+NEXT = 75  # exit status of a process that has made its stages, when there may be more to do
 
 
 def is_needed() -> bool:
@@ -35,7 +36,7 @@ def is_needed() -> bool:
 
 
 def stage_by_stage(directory: Path, command: Sequence[str]) -> int:
-    """Exit status of the loop in `directory`; `command` and `--turn N` make its next stage and end with NEXT.
+    """Exit status of the loop in `directory`; `command` and `--turn N` make its next stages and end with NEXT.
 
     Raises RunError where another process holds the directory, and VisplayError where a stage's process was killed.
     """

@@ -9,6 +9,7 @@ import torch
 from transformers import ProcessorMixin
 
 from visplay.engine import models
+from visplay.engine.loaded import load_frozen
 from visplay.engine.prompts import Request, encode
 from visplay.engine.sampling import Completion
 from visplay.recipe import PoolSettings
@@ -22,7 +23,7 @@ def log_probs(
 
     The model's own distribution, at temperature 1; `batch` completions are read together.
     """
-    model = models.load_model(checkpoint)
+    model = load_frozen(checkpoint)
     processor = models.load_processor(checkpoint, pool.min_tokens, pool.max_tokens)
     end = models.end_tokens(model, processor)[0]
     found: list[torch.Tensor] = []

@@ -1,7 +1,7 @@
 """Connect the processes that a launcher has started: `python`, `torchrun`, `deepspeed` and `srun torchrun` alike.
 
 The launcher says who is who (RANK, WORLD_SIZE, LOCAL_RANK) and where to meet (MASTER_ADDR, MASTER_PORT). TRL and
-DeepSpeed find the group that is made here. It serves one stage (`visplay.engine.launch`), or all where there are no
+DeepSpeed find the group that is made here. It serves some stages (`visplay.engine.launch`), or all where there are no
 GPUs, and ends with its launcher.
 """
 
@@ -46,7 +46,7 @@ class LostError(VisplayError):
 def connected(recipe: Recipe, turn: int | None = None) -> Iterator[Processes]:
     """The processes of this run, until all have come to the end; ALONE where there is no launcher.
 
-    `turn` is the number of their group, from 1, where each stage has one. `grpo.ddp_timeout` is the deadline for a
+    `turn` is the number of their group, from 1, where each training has one. `grpo.ddp_timeout` is the deadline for a
     process that does not come where all work; what process 0 does alone may take its time. Raises LostError past the
     deadline, and when one has ended.
     """

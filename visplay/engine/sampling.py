@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from visplay.engine import models
 from visplay.engine.drawing import Drawing
+from visplay.engine.loaded import load_frozen
 from visplay.engine.pixels import Pixels
 from visplay.engine.prompts import Request
 from visplay.engine.writing import Writer
@@ -85,7 +86,7 @@ class LocalSampler:
 
         `processes` share the work of each call, which all of them must make.
         """
-        self.model = models.load_model(model) if isinstance(model, str | Path) else model
+        self.model = load_frozen(model) if isinstance(model, str | Path) else model
         source = model if isinstance(model, str | Path) else model.config.name_or_path
         self.processor = models.load_processor(source, pool.min_tokens, pool.max_tokens)
         self.settings = settings

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from visplay.endpoint import Endpoint
 from visplay.engine import models
+from visplay.engine.loaded import load_frozen
 from visplay.engine.prompts import Request, chat_content, interleaved
 from visplay.engine.sampling import Completion, LocalSampler, Sampler
 from visplay.errors import VisplayError
@@ -133,7 +134,7 @@ class LocalModel:
 
     @cached_property
     def _loaded(self) -> LocalSampler:
-        loaded, how = models.load_model(self.source, where=models.own_device()), self.asking
+        loaded, how = load_frozen(self.source, models.own_device()), self.asking
         return LocalSampler(loaded, how.limits, SamplingSettings(batch=how.batch, batch_tokens=how.batch_tokens))
 
 

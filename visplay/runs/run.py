@@ -12,7 +12,6 @@ Several processes may work on a run together: all make the same calls, and proce
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import shutil
@@ -23,8 +22,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
-from visplay.recipe import Recipe, RecipeError, difference, load_recipe, to_yaml
+from visplay.recipe import Recipe, to_yaml
 from visplay.runs import ledger, lock, parts, results
+from visplay.runs.beginning import refuse_another
 from visplay.runs.processes import ALONE, Processes, agree, await_sight, lead
 from visplay.runs.results import Inputs, RunError
 from visplay.runs.stopping import StageMade, Stopped
@@ -32,7 +32,6 @@ from visplay.runs.stopping import StageMade, Stopped
 logger = logging.getLogger(__name__)
 
 STEPS = "steps"  # where a resumable stage keeps its step checkpoints; no part of the result
-_MACHINE = ("deepspeed", "per_device_train_batch_size", "ddp_timeout")  # of `grpo`
 
 
 class Run:
@@ -42,13 +41,16 @@ class Run:
         self.directory = directory
         self.processes = processes
         self.begins = turn in (None, 1)
-        self._makes_one = turn is not None
+        self._has_turn = turn is not None
+        self._made = False
         self._lock: int | None = None
         self._verified: set[Path] = set()
 
     @classmethod
     def open(cls, directory: str | Path, recipe: Recipe, processes: Processes = ALONE, turn: int | None = None) -> Run:
-        """Start a run or go on with it. The process of a `turn`, from 1, makes one stage; `begins` is false after it.
+        """Start a run or go on with it.
+
+        The process of a `turn`, from 1, makes as much as `stage` says; `begins` is false after the first.
 
         Raises RunError when the directory holds something else, is in use by a live process, or holds results made with
         another recipe. More `iterations` than before, and another machine as far as `grpo` sets it, are allowed and
@@ -83,6 +85,7 @@ class Run:
         inputs: Inputs,
         resumable: bool = False,
         alone: bool = False,
+        apart: bool = False,
     ) -> Path:
         """The directory with the result of a stage: as it was committed earlier, else made now by `work(directory)`.
 
@@ -91,29 +94,39 @@ class Run:
         the result. Numbers that the work leaves in `summary.json` go to the log and the ledger.
 
         All processes work, each in its own directory, of which that of process 0 becomes the result; a resumable work
-        is given this one in all of them. An `alone` work is done by process 0.
+        is given this one in all of them. An `alone` work is done by process 0. The process of a turn makes one stage
+        that is to be `apart`, as it leaves memory taken, or any number of others.
 
-        Raises RunError when the committed result is damaged or was made from other inputs, and StageMade after the
-        first stage of a process that is to make one.
+        Raises RunError when the committed result is damaged or was made from other inputs, and StageMade when a process
+        with a turn has made what it was to make.
         """
         result = self.directory / f"iter_{iteration:02d}" / name
         label = f"iteration {iteration}, {name}"
         if lead(self.processes, lambda: self._is_committed(result, inputs)):
             logger.log(logging.INFO if self.begins else logging.DEBUG, "%s: already done", label)
             self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
-        else:
-            started = time.time()
-            parts.begin()
-            with self._named(label):
-                logger.info("%s: started", label)
-                self._make(result, work, inputs, resumable, alone)
-            took = ledger.Took(started, time.time(), parts.spent())
-            entry = lead(self.processes, lambda: ledger.note(self.directory, result, took))
-            logger.info("%s: %s%s", label, took, ledger.described(entry["summary"]))
-            self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
-            if self._makes_one:
-                raise StageMade(label)
+            return result
+        if self._has_turn and apart and self._made:
+            raise StageMade(label)
+        with self._noted(label, result):
+            self._make(result, work, inputs, resumable, alone)
+        self._see(f"iter_{iteration:02d}/{name}/{results.MANIFEST}")
+        self._made = True
+        if self._has_turn and apart:
+            raise StageMade(label)
         return result
+
+    @contextmanager
+    def _noted(self, label: str, result: Path) -> Iterator[None]:
+        """What it took goes to the log, and to the ledger when the result is there."""
+        started = time.time()
+        parts.begin()
+        with self._named(label):
+            logger.info("%s: started", label)
+            yield
+        took = ledger.Took(started, time.time(), parts.spent())
+        entry = lead(self.processes, lambda: ledger.note(self.directory, result, took))
+        logger.info("%s: %s%s", label, took, ledger.described(entry["summary"]))
 
     def _make(self, result: Path, work: Callable[[Path], object], inputs: Inputs, resumable: bool, alone: bool) -> None:
         partial = self.directory / "partial" / f"{result.parent.name}_{result.name}"
@@ -215,14 +228,7 @@ class Run:
         if not ledger.read(self.directory) and not any(self.directory.glob("iter_*/*")):
             self._forget_attempts()  # so that a mistyped setting is put right in place
         elif path.exists():
-            try:
-                stored = load_recipe(path, ["grpo.deepspeed=null"])  # what it names need not be here any more
-            except RecipeError as error:
-                raise RunError(f"{path} does not fit this version of visplay:\n{error}") from error
-            changes = difference(_with_what_may_change(stored, recipe), recipe)
-            if changes:
-                lines = "\n".join(f"  {line}" for line in changes)
-                raise RunError(f"{self.directory} was made with another recipe:\n{lines}\nchoose another directory")
+            refuse_another(path, recipe)
         self._write(path, text)
 
     def _forget_attempts(self) -> None:
@@ -233,14 +239,6 @@ class Run:
 
     def _write(self, path: Path, text: str) -> None:
         results.write_whole(path, text, self.directory / "partial" / f"{path.name}.tmp")
-
-
-def _with_what_may_change(stored: Recipe, recipe: Recipe) -> Recipe:
-    """The stored recipe with what the new one may set otherwise: more iterations, and how a step is laid out."""
-    laid_out = {name: recipe.grpo[name] for name in _MACHINE if name in recipe.grpo}
-    method = {name: value for name, value in stored.grpo.items() if name not in _MACHINE}
-    iterations = max(stored.iterations, recipe.iterations)
-    return dataclasses.replace(stored, iterations=iterations, grpo=method | laid_out)
 
 
 def _beside(path: Path, ending: str) -> Path:

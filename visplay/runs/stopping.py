@@ -25,7 +25,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StageMade(Exception):
-    """This process was to make one stage, and has."""
+    """This process has made the stages that it was to make."""
 
 
 @contextmanager
