@@ -127,9 +127,9 @@ def test_a_model_that_only_writes_is_made_to_fit_by_smaller_batches() -> None:
 
 def test_several_settings_are_named_where_none_is_enough() -> None:
     found = next(line for line in misfits(recipe(), shape(), GPUS["RTX-4090"]) if line.startswith("reasoner"))
-    machine = "grpo.deepspeed=recipes/deepspeed/zero3_offload.json"
-    assert found.endswith(f"; use lora.rank=32 and {machine}")
-    chosen = recipe("qwen2_5_vl_7b", deepspeed("zero3_offload"), "lora.rank=32")
+    less, machine = "sampling.batch_tokens=131072", "grpo.deepspeed=recipes/deepspeed/zero3_offload.json"
+    assert found.endswith(f"; use lora.rank=32, {less} and {machine}")
+    chosen = recipe("qwen2_5_vl_7b", deepspeed("zero3_offload"), "lora.rank=32", less)
     assert not [line for line in misfits(chosen, shape(), GPUS["RTX-4090"]) if line.startswith("reasoner")]
 
 
@@ -151,9 +151,9 @@ def test_the_costs_fit_100_columns_and_state_what_is_assumed() -> None:
 def test_the_memory_table_adds_up() -> None:
     lines = describe_costs(recipe("qwen2_5_vl_7b", deepspeed("zero3")), shape(), 8).splitlines()
     row = next(line for line in lines if line.startswith("label "))
-    # weights in bfloat16, cache of 30 completions of 4,296 tokens and a layer's copy, logits
-    cache = 30 * 4296 * 57_344 * 29 / 28
-    expected = [2 * P7, cache, 30 * 152_064 * 14, 2 * P7 + cache + 30 * 152_064 * 14]
+    # weights in bfloat16, cache of 60 completions of 4,296 tokens and a layer's copy, logits
+    cache = 60 * 4296 * 57_344 * 29 / 28
+    expected = [2 * P7, cache, 60 * 152_064 * 14, 2 * P7 + cache + 60 * 152_064 * 14]
     assert [cell for cell in row.split()[2:] if cell != "-"] == [f"{size / 2**30:.1f}" for size in expected]
 
 
