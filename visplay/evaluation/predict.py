@@ -40,7 +40,6 @@ _LEAST_TOKENS = 4  # visual tokens per picture, as in the pool
 _LEAST = {"max_new_tokens": 1, "batch": 1, "image_tokens": 4 * _LEAST_TOKENS}
 _TOLD_EVERY_S = 60.0  # how far it is, where there is no terminal for a bar
 _PACE = "{n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
-
 log = logging.getLogger(__name__)
 
 
