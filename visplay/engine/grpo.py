@@ -190,6 +190,8 @@ def _given_back(frozen: Sampler | None) -> Iterator[None]:
 
 @contextmanager
 def _known_warnings_hidden() -> Iterator[None]:
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # DeepSpeed, if installed, would warn that it looked for others
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
         # TRL's use of it.

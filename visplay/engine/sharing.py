@@ -95,15 +95,15 @@ class SharingTrainer(GRPOTrainer, ABC):
         size, found = batch_size or len(input_ids), []
         for start in range(0, len(input_ids), size):
             at = slice(start, start + size)
-            part = _Part(model, input_ids[at], attention_mask[at], logits_to_keep, self._read[at], compute_entropy)
-            packed = self._packed(part) if self._sharing else None
+            now = _Part(model, input_ids[at], attention_mask[at], logits_to_keep, self._read[at], compute_entropy)
+            packed = self._packed(now) if self._sharing else None
             # All or none, so that a resumed training, which checks again, goes on as it would have.
             if self._sharing and not all(gather_object([packed is not None])):
                 packed = None
             if packed and not self._checked:
-                self._check(part, packed)
+                self._check(now, packed)
             shared = packed if self._sharing else None
-            found.append(self._together(part, shared) if shared else self._apart(part))
+            found.append(self._together(now, shared) if shared else self._apart(now))
             self._metrics["train"]["prompts_shared"].append(float(shared is not None))
         log_probs, entropies = zip(*found, strict=True)
         return torch.cat(log_probs), torch.cat(entropies) if compute_entropy else None, None
