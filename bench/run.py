@@ -36,7 +36,7 @@ _COLUMNS = {
     "mib": "MiB",
 }
 _JSON = "name -> ratio, low, high, theory, and times; what it holds already stays"
-_MODEL = "small, mid, Qwen2.5-VL-3B or Qwen2.5-VL-7B, of random weights; steps hold two whole trainers of it"
+_MODEL = "small, mid, Qwen2.5-VL-3B or Qwen2.5-VL-7B, of random weights; steps hold it twice, with gradients"
 PARTS = ("steps", "sampling", "diversity", "scaling")
 
 
@@ -54,7 +54,7 @@ def _run(chosen: argparse.Namespace) -> None:
     warnings.simplefilter("ignore")
     found: dict[str, Figures] = json.loads(chosen.json.read_text(encoding="utf-8")) if chosen.json.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, figures in _figures(chosen, Path(folder)):
+        for name, figures in _figures(chosen, Path(folder), set(found) if chosen.missing else set()):
             found[name] = figures
             print(f"{name}: {figures['ratio']:.2f} ({figures['low']:.2f} to {figures['high']:.2f})", flush=True)
             chosen.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -64,14 +64,15 @@ def _run(chosen: argparse.Namespace) -> None:
         _put(chosen.into, table)
 
 
-def _figures(chosen: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Figures]]:
+def _figures(chosen: argparse.Namespace, folder: Path, without: set[str]) -> Iterator[tuple[str, Figures]]:
     import scaling
     import sizes
     from contest import figures, hold
 
     size = sizes.QUICK if chosen.quick else sizes.WHOLE
     for contest in _contests(chosen, size, folder):
-        yield contest.name, figures(hold(contest, size.repeats), _gpu())
+        if contest.name not in without:
+            yield contest.name, figures(hold(contest, size.repeats), _gpu())
     if "scaling" in chosen.only:
         yield from scaling.pools(size.pools, folder / "pools")
 
@@ -145,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a small model and few sizes")
     parser.add_argument("--model", help=_MODEL)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--missing", action="store_true", help="no contest that the FILE of --json has")
     parser.add_argument("--into", type=Path, metavar="FILE", help=f"put the table between {_BEGIN} and {_END} there")
     return parser
 

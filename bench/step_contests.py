@@ -68,9 +68,12 @@ class Side:
     examples: Any
 
     def prepare(self) -> None:
-        self.trainer.model.train()
+        """On a GPU in bfloat16 throughout, as under DeepSpeed, and without an optimizer's state: two must fit."""
+        cuda = torch.cuda.is_available()
+        self.trainer.model.to(torch.bfloat16 if cuda else torch.float32).train()
         self.trainer.current_gradient_accumulation_steps = 1
-        self.optimizer = torch.optim.AdamW([p for p in self.trainer.model.parameters() if p.requires_grad], lr=1e-6)
+        trained = [each for each in self.trainer.model.parameters() if each.requires_grad]
+        self.optimizer = (torch.optim.SGD if cuda else torch.optim.AdamW)(trained, lr=1e-6)
         self.inputs = self.write()
 
     def write(self) -> Any:
