@@ -116,7 +116,8 @@ def part(recipe: Recipe, step: Step) -> Part:
     cut = batching(recipe, step.prompts)
     held = cut.per_device * cut.accumulation
     prompt = prompt_tokens(recipe, step.image_tokens)
-    return Part(cut.per_device, held, step.image_tokens, prompt, step.new_tokens)
+    group = recipe.grpo["num_generations"] if recipe.share_prompts else 1
+    return Part(cut.per_device, held, step.image_tokens, prompt, step.new_tokens, group)
 
 
 def fullest(moments: Moments, group: str) -> tuple[str, Memory]:

@@ -79,6 +79,7 @@ def _votes(recipe, chosen, tokens, peak) -> dict:
     from grpo_steps import PROMPT, prompt_tokens
     from meters import picture
 
+    from visplay.engine.loaded import let_go
     from visplay.engine.sampling import LocalSampler
     from visplay.plan import memory, work
     from visplay.plan.loads import Sampled
@@ -94,6 +95,7 @@ def _votes(recipe, chosen, tokens, peak) -> dict:
     shape, rows = shape_of(recipe.model), questions * chosen.votes
     writing = Writing(rows, questions, tokens, prompt_tokens(recipe, tokens), chosen.new_tokens)
     precision = "bfloat16" if torch.cuda.is_available() else "float32"
+    let_go()  # what comes next is measured without it
     _, most = memory.peak(memory.sampling(shape, writing, precision))
     return {
         "part": "votes",

@@ -73,7 +73,7 @@ def _figures(chosen: argparse.Namespace, folder: Path, without: set[str]) -> Ite
     for contest in _contests(chosen, size, folder):
         if contest.name not in without:
             yield contest.name, figures(hold(contest, size.repeats), _gpu())
-    if "scaling" in chosen.only:
+    if "scaling" in chosen.only and not without.issuperset(scaling.names(size.pools)):
         yield from scaling.pools(size.pools, folder / "pools")
 
 
@@ -146,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a small model and few sizes")
     parser.add_argument("--model", help=_MODEL)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--missing", action="store_true", help="no contest that the FILE of --json has")
+    parser.add_argument(
+        "--missing", action="store_true", help="no contest of sampling, diversity or scaling that FILE has"
+    )
     parser.add_argument("--into", type=Path, metavar="FILE", help=f"put the table between {_BEGIN} and {_END} there")
     return parser
 

@@ -18,14 +18,26 @@ from PIL import Image
 _ROWS = 1000  # of a file
 
 
+_ASKED = ("time an image", "peak memory")
+
+
+def names(counts: Sequence[int]) -> list[str]:
+    """Of the figures that `pools` makes."""
+    return [_name(count, counts[0], what) for count in counts[1:] for what in _ASKED]
+
+
 def pools(counts: Sequence[int], folder: Path) -> Iterator[tuple[str, dict[str, float]]]:
     """For each pool but the first: time for an image, and peak memory, over those of the first; 1 is flat."""
     (first, before), *others = [(count, _measured(count, folder / str(count))) for count in counts]
     for count, found in others:
         each = found["seconds"] / count / (before["seconds"] / first)
-        for name, ratio in (("time an image", each), ("peak memory", found["mib"] / before["mib"])):
+        for what, ratio in zip(_ASKED, (each, found["mib"] / before["mib"]), strict=True):
             figures = {"ratio": ratio, "low": ratio, "high": ratio, "theory": 1.0, **found}
-            yield f"pool, {count:,} images against {first:,}, {name}", figures
+            yield _name(count, first, what), figures
+
+
+def _name(count: int, first: int, what: str) -> str:
+    return f"pool, {count:,} images against {first:,}, {what}"
 
 
 def _measured(count: int, folder: Path) -> dict[str, float]:

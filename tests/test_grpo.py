@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import random
 import shutil
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +22,7 @@ from safetensors.torch import load_file
 from visplay.engine import grpo
 from visplay.engine.grpo import NonFiniteError, Row, Score
 from visplay.engine.journal import Journal
+from visplay.engine.loaded import load_frozen
 from visplay.engine.models import vision_tower
 from visplay.engine.prompts import encode
 from visplay.images import PoolImage
@@ -186,6 +189,19 @@ def test_resuming_keeps_exactly_the_whole_rows_up_to_the_checkpoint(tmp_path: Pa
     (tmp_path / "samples.jsonl").write_bytes(kept + later)
     Journal(tmp_path, "reasoner", 5, 2).close()
     assert (tmp_path / "samples.jsonl").read_bytes() == kept
+
+
+def test_a_model_that_nobody_uses_makes_room_for_a_training(base: Path, tmp_path: Path) -> None:
+    earlier = weakref.ref(load_frozen(base))
+    gone: list[bool] = []
+
+    def reward(rows: Sequence[Row], completions: Sequence[str]) -> list[Score]:
+        gc.collect()
+        gone.append(earlier() is None)
+        return by_length(rows, completions)
+
+    train(base, tmp_path, reward, steps=1)
+    assert gone == [True]
 
 
 def test_rows_are_taken_in_order_and_again_from_the_first(base: Path, tmp_path: Path) -> None:

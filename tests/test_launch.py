@@ -49,10 +49,10 @@ def test_stages_apart_leave_what_one_process_does(loop: Loop, begun: Path) -> No
 
 
 def test_stages_apart_of_two_processes_go_through_all(loop: Loop, tmp_path: Path) -> None:
-    begun = cut_back(loop.directory, tmp_path / "run", *LAST[2:])
+    begun = cut_back(loop.directory, tmp_path / "run", "iter_02/label", *LAST)
     done = launch(launcher(), [*arguments(begun), "--apart"])
     assert done.returncode == 0, done.stderr
-    assert len(scores(begun)) == 3 and made(begun) == ["benchmarks"]
+    assert len(scores(begun)) == 3 and made(begun) == ["label", "reasoner", "score", "benchmarks"]
     assert still_running(begun) == []
 
 

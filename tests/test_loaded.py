@@ -19,7 +19,7 @@ from visplay.recipe import LoraSettings
 def test_it_is_loaded_once_for_all_who_ask_for_it(base: Path) -> None:
     recipe = small()
     samplers = [LocalSampler(base, recipe.pool, recipe.sampling) for _ in range(2)]
-    assert samplers[0].model is samplers[1].model is load_frozen(str(base), "cpu")
+    assert samplers[0].model is samplers[1].model is load_frozen(str(base))
 
 
 def test_one_is_kept_and_makes_room_for_the_next(base: Path, tmp_path: Path) -> None:

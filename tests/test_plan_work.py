@@ -70,16 +70,28 @@ def test_the_reference_goes_forward_over_new_samples_only() -> None:
 
 
 def test_a_prompt_is_trained_on_once_for_the_completions_of_a_part() -> None:
-    """Six rows of groups of four are two prompts, three completions each; every token of a row is held against all."""
+    """Six rows of groups of four are two prompts, padded to four completions; each token is held against all."""
     plain = Layout(recompute=False, reference=False)
     long = Part(rows=6, held=12, image_tokens=30, prompt_tokens=50, new_tokens=2, group=4)
-    width = 50 + 3 * 2
+    width = 50 + 4 * 2
     read = 2 * 3 * (2 * MATRICES * width + 4 * 8 * width**2)
     assert work.reading(TEXT, long) == (2, read)
     trained = 2 * (3 * 2 * work.looking(VISION, 30) + 3 * read + 4 * 6 * 2 * 80 * 2)
     assert work.training(SHAPE, plain, long, 12, 12) == trained
     more = work.training(SHAPE, replace(plain, reference=True), long, 12, 6) - trained
     assert more == 2 * work.looking(VISION, 30) + read + 6 * 2 * 80 * 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "group", "prompts"), [(8, 4, 2), (4, 8, 1), (5, 8, 2), (6, 8, 2), (12, 8, 2), (3, 2, 2)]
+)
+def test_parts_that_cut_groups_have_more_prompts(rows: int, group: int, prompts: int) -> None:
+    """Parts begin at multiples of `rows`: five rows may be the last three of eight and two of the next."""
+    part = Part(rows, held=40, image_tokens=30, prompt_tokens=50, new_tokens=1, group=group)
+    begun = range(0, rows * group, rows)
+    assert prompts == max(len({place // group for place in range(first, first + rows)}) for first in begun)
+    width = 50 + min(rows, group)
+    assert work.reading(TEXT, part) == (prompts, prompts * work.packed(TEXT, width))
 
 
 def test_long_completions_are_trained_on_apart() -> None:

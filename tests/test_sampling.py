@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from visplay.engine.drawing import Drawing, luck
-from visplay.engine.models import banned_tokens
+from visplay.engine.models import banned_tokens, load_model
 from visplay.engine.prompts import Request, encode, interleaved
 from visplay.engine.sampling import Completion, LocalSampler, Sampler
 from visplay.recipe import PoolSettings, SamplingSettings
@@ -208,7 +208,7 @@ def test_samples_follow_the_models_probabilities_at_the_given_temperature(sample
 
 
 def test_settings_that_came_with_the_model_do_not_shape_the_samples(base: Path) -> None:
-    plain, bent = (LocalSampler(base, POOL, SamplingSettings()) for _ in range(2))
+    plain, bent = (LocalSampler(load_model(base), POOL, SamplingSettings()) for _ in range(2))
     bent.model.generation_config.update(top_k=1, repetition_penalty=5.0, temperature=0.1, top_p=0.1, do_sample=False)
     assert plain.sample(REQUESTS, 4, 6, seed=0) == bent.sample(REQUESTS, 4, 6, seed=0)
 
@@ -235,7 +235,7 @@ def test_tokens_that_stand_for_images_are_never_written(sampler: Sampler) -> Non
 
 
 def test_a_model_in_training_writes_without_dropout_and_is_in_training_afterwards(base: Path) -> None:
-    sampler = LocalSampler(base, POOL, SamplingSettings())
+    sampler = LocalSampler(load_model(base), POOL, SamplingSettings())
     expected = sampler.sample(REQUESTS[:1], n=1, max_new_tokens=8, seed=0, greedy=True)
     for layer in sampler.model.model.language_model.layers:
         layer.self_attn.attention_dropout = 0.9

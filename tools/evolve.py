@@ -71,7 +71,7 @@ def _run(chosen: argparse.Namespace, command: Sequence[str]) -> int:
 
 
 def _evolve(recipe: Recipe, chosen: argparse.Namespace, command: Sequence[str]) -> int:
-    """Exit status of the loop: here, or each stage in a process of its own."""
+    """Exit status of the loop: here, or each training in a process of its own."""
     from visplay.engine import launch
     from visplay.runs import StageMade
 

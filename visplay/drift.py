@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visplay.engine.likelihood import divergence, log_probs
+from visplay.engine.loaded import let_go
 from visplay.engine.prompts import Request
 from visplay.pool import LoadedPool
 from visplay.recipe import Recipe
@@ -48,8 +49,10 @@ def _moved(
     longest = (recipe.questioner if role == "questioner" else recipe.reasoner).max_new_tokens
     with sampler(run, recipe, now, folder, processes=ALONE) as writing:
         drawn = writing.sample(asked, 1, longest, seed(recipe, k, STAGE), temperature=1.0, top_p=1.0)
+    del writing  # another model is loaded next
     pairs = [(request, one) for request, written in zip(asked, drawn, strict=True) for one in written]
     read = {name: log_probs(found(run, name), recipe.pool, pairs) for name in dict.fromkeys((now, start, recipe.model))}
+    let_go()  # a server may need the room
     ends = {"kl_start": start, "kl_base": recipe.model}
     return {name: divergence(read[now], read[other]).mean().item() for name, other in ends.items()}
 

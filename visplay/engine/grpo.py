@@ -190,8 +190,9 @@ def _given_back(frozen: Sampler | None) -> Iterator[None]:
 
 @contextmanager
 def _known_warnings_hidden() -> Iterator[None]:
+    """On a CPU DeepSpeed, if it is installed, is also told so for good: it would warn that it found nothing else."""
     if not torch.cuda.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # DeepSpeed, if installed, would warn that it looked for others
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
         # TRL's use of it.

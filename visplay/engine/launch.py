@@ -1,9 +1,9 @@
 """One training, one process group: what it took of a GPU is back with the system when its processes have ended.
 
 The process that a user or a launcher starts makes no stage itself. It holds the run directory and starts the same
-command again, for a training or for the stages up to the next one, which often want the same model and find it loaded;
-when that has ended, once more, until the loop has come to its end. Of several that a launcher started, each starts one
-process of every group; all groups meet at the launcher's address.
+command again, for a training (or drift), or for the stages up to the next one, which often want the same model and find
+it loaded; when that has ended, once more, until the loop has come to its end. Of several that a launcher started, each
+starts one process of every group; all groups meet at the launcher's address.
 
 Only for GPUs: without any, the loop runs in the process that was started.
 """

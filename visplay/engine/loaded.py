@@ -28,11 +28,12 @@ def load_frozen(path: str | Path, where: torch.device | str | None = None) -> Pr
 
 
 def let_go() -> None:
-    """Make room: what was loaded goes with its last user."""
+    """Make room: what was loaded goes with its last user, and what that had of a GPU is free for other processes."""
     _kept.clear()
+    torch.cuda.empty_cache()
 
 
 def _files(path: str | Path) -> list[tuple[str, int, int]]:
     """A checkpoint that is made anew under a name is another one; nothing of a hub id, whose files do not change."""
-    found = ((file.name, file.stat()) for file in sorted(Path(path).glob("*")))
+    found = ((file.name, file.stat()) for file in sorted(Path(path).glob("*")) if file.is_file())
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]

@@ -45,7 +45,9 @@ def plan(
     found += [_score(recipe)] if recipe.evaluation.world else []
     found += [_benchmarks(recipe, items or 0)] if recipe.evaluation.benchmarks else []
     found += [_questioner(recipe, world_size)] if recipe.questioner.train else []
-    return [*found, _ask(recipe), _label(recipe), *_audit(recipe), _reasoner(recipe, world_size)]
+    voted_on = [_ask(recipe), _label(recipe), *_audit(recipe)]
+    found += sorted(voted_on, key=lambda stage: "label" in stage.name)  # all is asked first
+    return [*found, _reasoner(recipe, world_size)]
 
 
 def _questioner(recipe: Recipe, world_size: int) -> PlannedStage:

@@ -7,6 +7,8 @@ out, as is usual.
 
 from __future__ import annotations
 
+from math import gcd
+
 from visplay.plan.layout import Layout
 from visplay.plan.loads import Sampled
 from visplay.plan.shapes import Shape, Text, Vision
@@ -60,8 +62,11 @@ def training(shape: Shape, layout: Layout, part: Part, completions: int, samples
 
 
 def reading(text: Text, part: Part) -> tuple[int, int]:
-    """How many prompts a part has, and what its tokens cost forward: shared as it allows, where that costs less."""
-    prompts = -(-part.rows // part.group)
-    together = prompts * packed(text, part.prompt_tokens + -(-part.rows // prompts) * part.new_tokens)
+    """How many prompts a part has, and what its tokens cost forward: shared as it allows, where that costs less.
+
+    The prompts are those of the part that groups are cut by the most; all are as long as one with a whole group.
+    """
+    prompts = -(-(part.group - gcd(part.group, part.rows) + part.rows) // part.group)
+    together = prompts * packed(text, part.prompt_tokens + min(part.group, part.rows) * part.new_tokens)
     apart = part.rows * understanding(text, part.length)
     return (prompts, together) if part.group > 1 and together < apart else (part.rows, apart)
