@@ -219,7 +219,8 @@ def test_a_training_takes_the_same_steps(
     for ours, theirs in zip(written(tmp_path / "shared"), written(tmp_path / "stock"), strict=True):
         for figure in ("loss", "grad_norm", "reward", "kl", "entropy", "completion_tokens"):
             expected = theirs[figure]  # None where no completion is new
-            assert ours[figure] == expected or ours[figure] == pytest.approx(expected, rel=1e-4, abs=1e-6), figure
+            # In float32, which processors round differently.
+            assert ours[figure] == expected or ours[figure] == pytest.approx(expected, rel=1e-3, abs=1e-6), figure
     file = "adapter_model" if settings is LORA else "model"
     shared, stock = (load_file(tmp_path / name / "checkpoint" / f"{file}.safetensors") for name in ("shared", "stock"))
     assert all(torch.allclose(shared[name].float(), stock[name].float(), atol=1e-4) for name in stock)
