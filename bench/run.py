@@ -140,14 +140,12 @@ def _gpu() -> Any:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--json", type=Path, required=True, metavar="FILE", help="name -> ratio, low, high, theory; what it holds stays"
-    )
+    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help=_JSON)
     parser.add_argument("--quick", action="store_true", help="a small model and few sizes")
     parser.add_argument("--model", help=_MODEL)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
-        "--missing", action="store_true", help="no contest of sampling, diversity or scaling that FILE has"
+        "--missing", action="store_true", help="no contest that FILE has; steps are set up all the same"
     )
     parser.add_argument("--into", type=Path, metavar="FILE", help=f"put the table between {_BEGIN} and {_END} there")
     return parser

@@ -2,9 +2,9 @@
 
     for k in 1 .. iterations:
         questioner  trained by GRPO against the frozen Reasoner, paid for hard and diverse questions
-        ask         candidate questions on fresh images
+        ask         candidate questions on fresh images, and on those of the audit
         label       the Reasoner's votes -> silver answers -> kept, or dropped with a reason
-        audit       the same on images that training never sees, held against what is known about them
+        audit       its questions labelled like these, held against what is known; training never sees its images
         reasoner    trained by GRPO on the kept rows
         drift       how far both have moved, if the recipe asks
         score       held-out accuracy against the base, silver answers against the truth where it is known

@@ -69,4 +69,4 @@ def reading(text: Text, part: Part) -> tuple[int, int]:
     prompts = -(-(part.group - gcd(part.group, part.rows) + part.rows) // part.group)
     together = prompts * packed(text, part.prompt_tokens + min(part.group, part.rows) * part.new_tokens)
     apart = part.rows * understanding(text, part.length)
-    return (prompts, together) if part.group > 1 and together < apart else (part.rows, apart)
+    return (prompts, together) if together < apart else (part.rows, apart)
