@@ -2,7 +2,7 @@
 
 python bench/run.py --quick --json bench.json                    # under ten minutes on two cores
 python bench/run.py --json bench.json --into docs/measurements.md
-python bench/run.py --model Qwen2.5-VL-3B --json bench.json      # on a GPU
+python bench/run.py --model Qwen2.5-VL-3B --only steps sampling --json bench.json     # on a GPU
 """
 
 from __future__ import annotations
