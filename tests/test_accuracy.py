@@ -2,7 +2,7 @@
 
 import pytest
 
-from visplay.evaluation.accuracy import Accuracy, Known, accuracy
+from visplay.evaluation.accuracy import Accuracy, Known, accuracy, gain_parts
 from visplay.records import Question
 
 COLOR = Known(Question("1", "image", "short_text", "What color is the circle?"), "color", "red")
@@ -23,7 +23,9 @@ def test_one_half_right_by_hand() -> None:
         greedy_interval=score.greedy_interval,
         by_family={"color": 1.0, "count": 0.0, "exists": 0.0, "choice": 1.0},
         unparsed=1,
+        abstained=0.0,
         correct=(True, False, False, True),
+        given=("answer", "answer", "nothing", "answer"),
         one_sample=None,
         majority=None,
     )
@@ -46,7 +48,29 @@ def test_an_option_is_right_by_letter_and_by_text(answer: str) -> None:
 
 def test_what_cannot_be_answered_must_be_called_so() -> None:
     item = Known(COLOR.question, "color", "unanswerable")
-    assert accuracy([item, item, item], ["unanswerable", "red", None], []).correct == (True, False, False)
+    score = accuracy([item, item, item, COUNT], ["unanswerable", "red", None, "unanswerable"], [])
+    assert score.correct == (True, False, False, False)
+    assert score.given == ("abstention", "answer", "nothing", "abstention")
+    assert (score.abstained, score.unparsed) == (0.5, 1)
+
+
+def test_a_gain_is_the_sum_of_other_answers_less_abstention_and_what_parses_now() -> None:
+    base = accuracy(
+        [COLOR, COUNT, EXISTS, WHERE] * 2, ["blue", "3", "unanswerable", "north"] + ["red"] + [None] * 3, []
+    )
+    now = accuracy([COLOR, COUNT, EXISTS, WHERE] * 2, ["red", "3", "yes", None] + ["unanswerable", "3", "no", "B"], [])
+    parts = gain_parts(now.correct, now.given, base.correct, base.given)
+    # other answers: color +1. Abstention: exists +1, the second color -1. Format: the second count and option +1 each.
+    assert {name: part.mean for name, part in parts.items()} == {"answers": 1 / 8, "abstention": 0.0, "format": 2 / 8}
+    assert sum(part.mean for part in parts.values()) == now.greedy - base.greedy
+    assert all(part.low <= part.mean <= part.high for part in parts.values())
+
+
+def test_a_loss_has_parts_too_and_needs_the_same_questions() -> None:
+    parts = gain_parts((False, False), ("answer", "abstention"), (True, True), ("answer", "answer"))
+    assert [part.mean for part in parts.values()] == [-0.5, -0.5, 0.0]
+    with pytest.raises(ValueError):
+        gain_parts((True,), ("answer",), (True, True), ("answer", "answer"))
 
 
 def test_samples_of_the_first_items_give_one_sample_and_majority() -> None:

@@ -66,6 +66,9 @@ def test_scores_have_the_base_first_and_every_figure(loop: Loop) -> None:
     assert [base[name] for name in ("silver_accuracy", "candidates", "kept", "dropped")] == [None] * 4
     assert not [name for row in later for name in FIGURES if row[name] is None]
     assert all(low <= row["greedy"] <= high for row in found for low, high in [row["greedy_interval"]])
+    assert base["gain_parts"] == {} and base["abstained"] is not None
+    for row in later:
+        assert sum(mean for mean, _, _ in row["gain_parts"].values()) == pytest.approx(row["gain"])
 
 
 def test_every_checkpoint_in_the_scores_opens_with_the_auto_classes(loop: Loop) -> None:

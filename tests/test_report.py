@@ -30,6 +30,8 @@ FIRST = ScoreRow(
     greedy_interval=(0.6, 0.7),
     gain=0.05,
     gain_interval=(0.01, 0.09),
+    gain_parts={"answers": (0.01, -0.02, 0.04), "abstention": (0.03, 0.01, 0.05), "format": (0.01, 0.0, 0.02)},
+    abstained=0.125,
     one_sample=0.55,
     majority=0.71,
     by_family={"count": 0.5, "most_common": 0.8},
@@ -70,7 +72,7 @@ def test_table_has_the_base_first_and_its_absent_figures_as_dashes() -> None:
 
 
 def test_table_lines_up_under_its_header() -> None:
-    header, rule, *body = render([BASE, FIRST]).split("\n\n")[0].splitlines()
+    header, rule, *body, _ = render([BASE, FIRST]).split("\n\n")[0].splitlines()
     assert {len(line) for line in body} == {len(header)} == {len(rule)}
 
 
@@ -169,6 +171,14 @@ def test_table_says_that_there_is_no_audit_where_nobody_knows() -> None:
     assert told not in render([BASE, FIRST])
     audited = dataclasses.replace(FIRST, silver_accuracy=None, audit=AUDIT)
     assert told not in render([BASE, audited])
+
+
+def test_table_says_what_a_gain_is_made_of() -> None:
+    (line,) = [line for line in render([BASE, FIRST]).splitlines() if ", gain by " in line]
+    assert line == (
+        "iteration 1, gain by answers +1.0 (-2.0 to +4.0), abstention +3.0 (+1.0 to +5.0), format +1.0 (+0.0 to +2.0); "
+        "12.5 % called unanswerable"
+    )
 
 
 def test_table_calls_a_gain_better_only_when_its_interval_says_so() -> None:

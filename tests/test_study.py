@@ -9,7 +9,6 @@ from visplay.recipe import Recipe, RecipeError
 from visplay.records import Ballot, Question, SilverAnswer
 from visplay.study import Setting, Study, read_study, tables
 from visplay.study.controls import ILL_POSED, OUTSIDE, shuffled, true
-from visplay.study.table import GAINS
 from visplay.worlds.scenes import Scene, Thing
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -77,7 +76,8 @@ def scores(greedy: float, **other: object) -> dict[str, object]:
         "blind_share_kept": 0.4,
         "second_votes": 100,
     }
-    return dict.fromkeys(GAINS.values(), greedy) | labels | {"blind_votes": 150, "trust_auroc": 0.8} | other
+    accuracies = dict.fromkeys(("greedy", "greedy_reasoned", "one_sample", "majority"), greedy)
+    return accuracies | labels | {"iteration": 1, "blind_votes": 150, "trust_auroc": 0.8} | other
 
 
 def leave(setting: Setting, out: Path, seed: int, *rows: dict[str, object]) -> None:
@@ -140,24 +140,27 @@ def two_iterations(tmp_path: Path) -> Study:
 
 def test_the_tables_give_mean_and_spread_over_the_seeds(tmp_path: Path, two_iterations: Study) -> None:
     (setting,) = two_iterations.settings
-    leave(setting, tmp_path, 0, scores(0.60), scores(0.62), scores(0.66, silver_accuracy=0.5, kept=20))
-    leave(setting, tmp_path, 1, scores(0.60), scores(0.64, silver_accuracy=0.7), scores(0.70, silver_accuracy=0.5))
+    last = {"silver_accuracy": 0.5, "gain_parts": {"answers": [0.03, 0, 0.1], "abstention": [0.02, 0, 0.1]}}
+    leave(setting, tmp_path, 0, scores(0.60), scores(0.62), scores(0.66, kept=20, **last))
+    leave(setting, tmp_path, 1, scores(0.60), scores(0.64, silver_accuracy=0.7), scores(0.70, **last))
     labels, gains = (table.splitlines()[-1] for table in tables(two_iterations, tmp_path).split("\n\n"))
     # .6 and .7: mean .65, standard deviation .0707; 20 and 30 of 100: 25 and 7.07; 250 votes beyond 1,000
     assert labels.startswith("| silver | 2 | 30.0 ± 0.0 → 25.0 ± 7.1 | 65.0 ± 7.1 → 50.0 ± 0.0 | 70.0 ± 0.0")
     assert labels.endswith("| 40.0 ± 0.0 → 40.0 ± 0.0 | 90.0 ± 0.0 → 90.0 ± 0.0 | 25.0 ± 0.0 → 25.0 ± 0.0 |")
     # (6.0 + 10.0) / 2 = 8.0; sample standard deviation of 6 and 10 is 2.83
-    change = "+8.0 ± 2.8"
-    assert gains == f"| silver | 2 | 60.0 ± 0.0 | 63.0 ± 1.4, 68.0 ± 2.8 | {' | '.join([change] * 4)} | +6.0 |"
+    change, parts = "+8.0 ± 2.8", "+3.0 ± 0.0 | +2.0 ± 0.0 | -"
+    others = " | ".join([change] * 3)
+    assert gains == f"| silver | 2 | 60.0 ± 0.0 | 63.0 ± 1.4, 68.0 ± 2.8 | {change} | {parts} | {others} | +6.0 |"
 
 
 def test_a_run_counts_by_the_checkpoint_that_its_guard_takes(tmp_path: Path, two_iterations: Study) -> None:
     (setting,) = two_iterations.settings
+    half = {"gain_parts": {"answers": [0.04, 0, 0.1]}}
     ended = {"best": 0, "decision": "the loop ends; the base is the best"}
-    leave(setting, tmp_path, 0, scores(0.60), scores(0.40, guard=ended))
-    leave(setting, tmp_path, 1, scores(0.60), scores(0.70, guard={"best": 1}), scores(0.50, guard={"best": 1}))
+    leave(setting, tmp_path, 0, scores(0.60, iteration=0), scores(0.40, guard=ended))
+    leave(setting, tmp_path, 1, scores(0.60), scores(0.70, guard={"best": 1}, **half), scores(0.50, guard={"best": 1}))
     gains = tables(two_iterations, tmp_path).splitlines()[-1]
-    assert gains.startswith("| silver | 2 | 60.0 ± 0.0 | 65.0 ± 7.1, 65.0 ± 7.1 | +5.0 ± 7.1 |")
+    assert gains.startswith("| silver | 2 | 60.0 ± 0.0 | 65.0 ± 7.1, 65.0 ± 7.1 | +5.0 ± 7.1 | +2.0 ± 2.8 | ")
     assert gains.endswith("| +0.0 |")
 
 

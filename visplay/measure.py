@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
 from visplay.engine.sampling import Sampler
-from visplay.evaluation.accuracy import accuracy
+from visplay.evaluation.accuracy import accuracy, gain_parts
+from visplay.evaluation.statistics import paired_difference
 from visplay.labels.answers import boxed
 from visplay.recipe import Recipe
 from visplay.roles import reasoner
 from visplay.worlds import scenes
 from visplay.worlds.heldout import heldout_items
 
+PER_QUESTION = ("correct", "given")  # greedy, of each held-out question in order
+
 
 def measure(sampler: Sampler, recipe: Recipe) -> dict[str, Any]:
-    """The figures of a score, and under `correct` which of the held-out questions were answered rightly."""
+    """The figures of a score, and which of the held-out questions were answered rightly, answered at all."""
     settings = recipe.evaluation
     items = heldout_items(cast(scenes.Split, settings.split), settings.questions)
     asked = [(item.image, item.question) for item in items]
@@ -34,3 +38,13 @@ def measure(sampler: Sampler, recipe: Recipe) -> dict[str, Any]:
         "greedy_reasoned": accuracy(items, [*map(boxed, reasoned.values())], []).greedy,
         "short_cut_share": len(short) / len(items),
     }
+
+
+def gained(now: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """The greedy gain of a measured checkpoint over the measured base, and what it is made of, with intervals."""
+    gain = paired_difference(now["correct"], base["correct"])
+    found: dict[str, Any] = {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
+    if "given" in base:  # not in what older versions measured
+        parts = gain_parts(now["correct"], now["given"], base["correct"], base["given"])
+        found["gain_parts"] = {name: tuple(part) for name, part in parts.items()}
+    return found

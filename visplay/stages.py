@@ -16,10 +16,9 @@ from typing import Any
 from visplay import images, mixing, sifting
 from visplay.evaluation.checkpoints import evaluate
 from visplay.evaluation.predict import QUESTION, Asking, LocalModel
-from visplay.evaluation.statistics import paired_difference
 from visplay.labelling import earlier_audit, silver_rows
 from visplay.labels import silver
-from visplay.measure import measure
+from visplay.measure import PER_QUESTION, gained, measure
 from visplay.pool import WORLD, LoadedPool
 from visplay.recipe import Recipe, questioner_images
 from visplay.records import SilverAnswer, question, read_jsonl, write_jsonl
@@ -136,8 +135,7 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
             with _sampler(run, recipe, judged, folder, whole=True) as sampler:
                 row = measure(sampler, recipe)
         if k and row:
-            gain = paired_difference(row["correct"], json.loads(base.read_text())["correct"])
-            row |= {"gain": gain.mean, "gain_interval": (gain.low, gain.high)}
+            row |= gained(row, json.loads(base.read_text(encoding="utf-8")))
         if labelled:
             rows = read_silver(labelled)
             row |= _judge_silver(rows, recipe, pool) | sifting.blindness(rows, labelled) | _cost(labelled)
@@ -147,7 +145,8 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
 
     inputs = {"reasoner": _identity(run, judged), "silver": digest(labelled) if labelled else None}
     scored = json.loads((run.stage(k, "score", work, inputs) / "score.json").read_text(encoding="utf-8"))
-    scored.pop("correct", None)
+    for name in PER_QUESTION:
+        scored.pop(name, None)
     return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.origin(run, k)))
 
 

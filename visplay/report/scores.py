@@ -41,17 +41,19 @@ class ScoreRow:
     """One Reasoner checkpoint. Accuracies, shares and confidences lie in [0, 1]; None where a figure does not apply.
 
     `iteration` 0 is the base. `greedy`, `one_sample`, `majority` (of 10, or the recipe's number) and `by_family`
-    (greedy) are on held-out questions; `gain` is greedy minus the base's over the same questions. The rest is about
-    the questions that this checkpoint was trained on: `silver_accuracy` is the share of the *kept* silver answers
-    that are true; `well_posed_accuracy` leaves out questions that have no true answer (`ill_posed_share`) or that
-    the world cannot read (`outside_grammar_share`). `trust_auroc` is the chance that, of all silver answers, a true
-    one has more trust, or confidence where there is none, than one that is not. `mean_confidence` and
-    `distinct_questions` are over all candidates; `dropped` counts by reason. `distinct_kept` is the number of
-    different questions among the kept rows, as a share of them. `blind_share` is how often the silver answer is
-    given without having seen the image, before rows that need none are dropped, `blind_share_kept` the same of the
-    kept rows. `votes` were drawn on all candidates, `second_votes` on those that they would keep, `blind_votes` on
-    what these leave. `unparsed` counts greedy answers on held-out questions; `short_cut_share` is the share of them
-    given without any reasoning, and `greedy_reasoned` the accuracy when that is forbidden.
+    (greedy) are on held-out questions; `gain` is greedy minus the base's over the same questions, `gain_parts` the
+    three that add up to it (`visplay.evaluation.accuracy.gain_parts`). `unparsed` counts greedy answers that cannot be
+    parsed; of all greedy answers `abstained` is the share that says "unanswerable", `short_cut_share` the share that
+    was given without any reasoning, and `greedy_reasoned` is the accuracy when that is forbidden.
+    The rest is about the questions that this checkpoint was trained on: `silver_accuracy` is the share of the *kept*
+    silver answers that are true; `well_posed_accuracy` leaves out questions that have no true answer
+    (`ill_posed_share`) or that the world cannot read (`outside_grammar_share`). `trust_auroc` is the chance that, of
+    all silver answers, a true one has more trust, or confidence where there is none, than one that is not.
+    `mean_confidence` and `distinct_questions` are over all candidates; `dropped` counts by reason. `distinct_kept` is
+    the number of different questions among the kept rows, as a share of them. `blind_share` is how often the silver
+    answer is given without having seen the image, before rows that need none are dropped, `blind_share_kept` the same
+    of the kept rows. `votes` were drawn on all candidates, `second_votes` on those that they would keep, `blind_votes`
+    on what these leave.
     `health` has the figures of `visplay.report.health` for the set, the questioner and the reasoner; `guard`, where the
     recipe has one, its `alarms`, its `decision` and the `best` iteration so far.
     `audit` is about images that training never sees. `anchor_share` and `replay_share` are of the rows that the
@@ -65,6 +67,8 @@ class ScoreRow:
     greedy_interval: Interval | None = None
     gain: float | None = None
     gain_interval: Interval | None = None
+    gain_parts: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)  # mean and 95 % interval of each
+    abstained: float | None = None
     one_sample: float | None = None
     majority: float | None = None
     by_family: Mapping[str, float] = field(default_factory=dict)

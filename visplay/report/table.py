@@ -38,7 +38,17 @@ def _scores(rows: Sequence[ScoreRow]) -> str:
         ]
         for row in rows
     ]
-    return grid(header, body) if any(row.greedy is not None for row in rows) else ""
+    made_of = [_parts(row) for row in rows if row.gain_parts]
+    return "\n".join([grid(header, body), *made_of]) if any(row.greedy is not None for row in rows) else ""
+
+
+def _parts(row: ScoreRow) -> str:
+    """What a gain is made of: a model that abstains less, or is cut off less, may know no more."""
+    shown = (
+        f"{name} {points(mean)} ({span((low, high), signed=True)})"
+        for name, (mean, low, high) in row.gain_parts.items()
+    )
+    return f"{row.name}, gain by {', '.join(shown)}; {percent(row.abstained)} % called unanswerable"
 
 
 def _labels(rows: Sequence[ScoreRow]) -> str:

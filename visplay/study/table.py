@@ -11,10 +11,23 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from visplay.evaluation.accuracy import PART_OF
 from visplay.report.scores import read_scores
 from visplay.study.settings import Setting, Study
 
 Rows = list[dict[str, Any]]  # of scores.json: one run, the base first
+
+
+Change = Callable[[Rows], float | None]  # from the base to the last
+
+
+def _change(name: str) -> Change:
+    return lambda run: run[-1][name] - run[0][name]
+
+
+def _part(name: str) -> Change:
+    """Of the greedy gain; the base itself, taken where nothing held, has none."""
+    return lambda run: run[-1].get("gain_parts", {}).get(name, (None,))[0] if run[-1]["iteration"] else 0.0
 
 
 def _more(votes: int | None, *extra: int | None) -> float | None:
@@ -31,7 +44,15 @@ LABELS: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
     "distinct": lambda row: row.get("distinct_kept"),
     "more votes": lambda row: _more(row.get("votes"), row.get("second_votes"), row.get("blind_votes")),
 }
-GAINS = {"gain": "greedy", "short cut forbidden": "greedy_reasoned", "one sample": "one_sample", "majority": "majority"}
+
+
+GAINS: Mapping[str, Change] = {
+    "gain": _change("greedy"),
+    **{f"by {name}": _part(name) for name in PART_OF.values()},
+    "short cut forbidden": _change("greedy_reasoned"),
+    "one sample": _change("one_sample"),
+    "majority": _change("majority"),
+}
 
 
 def tables(study: Study, out: Path) -> str:
@@ -79,7 +100,7 @@ def _gains(made: Mapping[str, list[Rows]]) -> str:
         taken = [outcomes(run) for run in runs]
         longest = max(map(len, taken))
         each = [_spread([run[min(k, len(run) - 1)]["greedy"] for run in taken]) for k in range(1, longest)]
-        changes = [_spread([run[-1][key] - run[0][key] for run in taken], signed=True) for key in GAINS.values()]
+        changes = [_spread([change(run) for run in taken], signed=True) for change in GAINS.values()]
         worst = f"{100 * min(run[-1]['greedy'] - run[0]['greedy'] for run in taken):+.1f}"
         body.append(
             [name, str(len(runs)), _spread([run[0]["greedy"] for run in runs]), ", ".join(each), *changes, worst]
