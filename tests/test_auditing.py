@@ -137,3 +137,14 @@ def test_own_questions_that_cannot_be_asked_are_refused_by_name(tmp_path: Path) 
     with pytest.raises(RecipeError, match="audit.data: .*dog.png' does not exist"):
         fingerprints(image="dog.png")
     assert auditing.fingerprints(small()) == {}
+
+
+@pytest.mark.parametrize("steers", ["labels.trust_from=words", "reasoner.keep_step=audit"])
+def test_own_pictures_of_one_half_are_refused_where_the_other_half_is_to_measure(tmp_path: Path, steers: str) -> None:
+    picture = {"id": "one", "image": str(ROOT / OWN / "000000.png"), "question": "How many?", "answer": "2"}
+    path = tmp_path / "questions.jsonl"
+    path.write_text(json.dumps(picture))
+    assert auditing.fingerprints(small(f"audit.data={path}")).keys() == {"audit"}
+    with pytest.raises(RecipeError, match="audit.data: .* one half of these 1 is empty; add pictures"):
+        auditing.fingerprints(small(f"audit.data={path}", steers, "labels.trust_low=0.5"))
+    assert auditing.fingerprints(small(f"audit.data={OWN}", steers, "labels.trust_low=0.5")).keys() == {"audit"}

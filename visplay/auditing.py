@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -95,6 +96,12 @@ def fingerprints(recipe: Recipe) -> dict[str, str]:
             _question(one.item, one.item.id)
             if len(one.cells) != 1:
                 raise DataError(f"item {one.item.id} has {len(one.cells)} pictures; a question of the audit has one")
+        halves = {teaches(_id(_png(one))) for one in own} if _steers(recipe) else {True, False}
+        if len(halves) < 2:
+            raise DataError(
+                f"the recipe lets a half of the pictures steer the training and measures on the other, but one half of "
+                f"these {len(own)} is empty; add pictures, or leave labels.trust_from at votes and keep_step at last"
+            )
     except VisplayError as error:
         raise RecipeError([f"audit.data: {error}"]) from error
     return {"audit": fingerprint((one.item.id, one.item.prompt, one.item.golds, one.digests) for one in own)}
@@ -142,8 +149,19 @@ def _own_questions(folder: Path, recipe: Recipe) -> Iterator[dict[str, Any]]:
 
 def _saved(one: Illustrated, path: Path) -> str:
     """The id of an item's picture, once it is a file."""
-    one.pictures()[0].save(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    png = _png(one)
+    path.write_bytes(png)
+    return _id(png)
+
+
+def _png(one: Illustrated) -> bytes:
+    file = BytesIO()
+    one.pictures()[0].save(file, "PNG")
+    return file.getvalue()
+
+
+def _id(png: bytes) -> str:
+    return hashlib.sha256(png).hexdigest()
 
 
 def _question(item: Item, image_id: str) -> Question:
@@ -160,8 +178,11 @@ def _question(item: Item, image_id: str) -> Question:
 
 def _measured(rows: Sequence[Audited], recipe: Recipe) -> list[Audited]:
     """All rows, but where an audit steers the training those of images that have no say in it."""
-    steers = learns(recipe.labels) or recipe.reasoner.keep_step == "audit"
-    return [row for row in rows if not (steers and teaches(row.image_id))]
+    return [row for row in rows if not (_steers(recipe) and teaches(row.image_id))]
+
+
+def _steers(recipe: Recipe) -> bool:
+    return learns(recipe.labels) or recipe.reasoner.keep_step == "audit"
 
 
 def _against(row: SilverAnswer, golds: list[str]) -> Audited:
