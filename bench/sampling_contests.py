@@ -55,6 +55,7 @@ class Arena:
             tokens = len(requests) * size.n * size.new
             moved = self._moved(size, len(requests))
             what = f"{size.image_tokens} image tokens, {size.questions} questions an image, n {size.n}, {size.new} new"
+            what += f", {size.images} images" if size.images > 1 else ""
             ours = lambda size=size, requests=requests: self.ours(requests, size.n, size.new)  # noqa: E731
             yield Contest(
                 f"sampling, {what}", ours, lambda s=size, r=requests: self.stock(r, s.n, s.new), tokens, moved

@@ -37,6 +37,7 @@ WHOLE = Sizes(
     sampling=(
         Sampling(256, 1, 8, 1, 1),  # reading alone
         Sampling(256, 1, 8, 32, 1),
+        Sampling(256, 1, 8, 32, 4),  # where a token's weights are read for more than one prompt
         Sampling(256, 4, 8, 32, 1),
         *(Sampling(16, questions, 10, 32, 2) for questions in (1, 4, 8)),
         *(Sampling(256, questions, 10, 32, 1) for questions in (1, 4, 8)),
