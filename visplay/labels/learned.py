@@ -15,7 +15,7 @@ from visplay.labels.answers import folded
 
 Learned = Callable[[str, str, str, float], float]  # question, kind, answer, confidence -> probability of truth
 
-_STRENGTH = 0.1  # inverse of the regularisation: a word that was seen twice decides nothing
+STRENGTH = 0.1  # inverse of the regularisation: a word that was seen twice decides nothing
 _CONFIDENCE = 3.0  # so much larger than a word: it is known of every row
 
 
@@ -27,20 +27,20 @@ def learn(rows: Sequence[Mapping[str, Any]]) -> Learned | None:
     from sklearn.feature_extraction import DictVectorizer  # late: a second that most runs do without
     from sklearn.linear_model import LogisticRegression
 
-    signs = [_signs(row["question"], row["type"], row["answer"], row["confidence"]) for row in rows]
+    found = [signs(row["question"], row["type"], row["answer"], row["confidence"]) for row in rows]
     names = DictVectorizer()
-    fitted = LogisticRegression(C=_STRENGTH, max_iter=3000).fit(names.fit_transform(signs), truths)
+    fitted = LogisticRegression(C=STRENGTH, max_iter=3000).fit(names.fit_transform(found), truths)
     weights = dict(zip(names.get_feature_names_out(), fitted.coef_[0].tolist(), strict=True))
     start = float(fitted.intercept_[0])
 
     def probability(question: str, kind: str, answer: str, confidence: float) -> float:
-        found = _signs(question, kind, answer, confidence)
+        found = signs(question, kind, answer, confidence)
         return 1 / (1 + math.exp(-start - sum(weights.get(name, 0.0) * value for name, value in found.items())))
 
     return probability
 
 
-def _signs(question: str, kind: str, answer: str, confidence: float) -> dict[str, float]:
+def signs(question: str, kind: str, answer: str, confidence: float) -> dict[str, float]:
     """Words and neighbouring words, the kind, the answer; the confidence, in all and of the kind."""
     words = folded(question).split()
     names = [*words, *map(" ".join, pairwise(["^", *words])), f"type: {kind}", f"answer: {answer}"]
