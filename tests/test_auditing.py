@@ -91,6 +91,20 @@ def test_figures_are_about_pictures_that_no_trust_was_learned_from(
     assert found.kept == sum(line["dropped"] is None for line in measured)
 
 
+def test_a_guard_that_heeds_the_audit_hears_the_half_that_no_figure_is_about(
+    world: tuple[Path, TrustFigures], tmp_path: Path
+) -> None:
+    found = audited(small("audit.images=16", "guard.action=stop", "guard.max_audit_fall=0.2"), tmp_path / "run")
+    kept = [line for line in rows(tmp_path / "run" / "iter_01" / "audit" / "audit.jsonl") if line["dropped"] is None]
+    halves = {half: [line["right"] for line in kept if teaches(line["image_id"]) is half] for half in (True, False)}
+    assert all(halves.values())
+    noted = json.loads((tmp_path / "run" / "iter_01" / "audit" / "summary.json").read_text())
+    assert noted["heard_accuracy"] == halves[True].count(True) / len(halves[True])
+    assert noted["silver_accuracy"] == halves[False].count(True) / len(halves[False])
+    assert found is not None and found.kept == len(halves[False])
+    assert "heard_accuracy" not in json.loads((world[0] / "iter_01" / "audit" / "summary.json").read_text())
+
+
 def test_an_audit_that_broke_off_is_made_again_with_the_same_bytes(
     world: tuple[Path, TrustFigures], tmp_path: Path
 ) -> None:
@@ -139,12 +153,21 @@ def test_own_questions_that_cannot_be_asked_are_refused_by_name(tmp_path: Path) 
     assert auditing.fingerprints(small()) == {}
 
 
-@pytest.mark.parametrize("steers", ["labels.trust_from=words", "reasoner.keep_step=audit"])
-def test_own_pictures_of_one_half_are_refused_where_the_other_half_is_to_measure(tmp_path: Path, steers: str) -> None:
+@pytest.mark.parametrize(
+    "steers",
+    [
+        ("labels.trust_from=words", "labels.trust_low=0.5"),
+        ("reasoner.keep_step=audit",),
+        ("guard.action=rollback", "guard.max_audit_fall=0.2"),
+    ],
+)
+def test_own_pictures_of_one_half_are_refused_where_the_other_half_is_to_measure(
+    tmp_path: Path, steers: tuple[str, ...]
+) -> None:
     picture = {"id": "one", "image": str(ROOT / OWN / "000000.png"), "question": "How many?", "answer": "2"}
     path = tmp_path / "questions.jsonl"
     path.write_text(json.dumps(picture))
     assert auditing.fingerprints(small(f"audit.data={path}")).keys() == {"audit"}
     with pytest.raises(RecipeError, match="audit.data: .* one half of these 1 is empty; add pictures"):
-        auditing.fingerprints(small(f"audit.data={path}", steers, "labels.trust_low=0.5"))
-    assert auditing.fingerprints(small(f"audit.data={OWN}", steers, "labels.trust_low=0.5")).keys() == {"audit"}
+        auditing.fingerprints(small(f"audit.data={path}", *steers))
+    assert auditing.fingerprints(small(f"audit.data={OWN}", *steers)).keys() == {"audit"}

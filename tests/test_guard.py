@@ -26,7 +26,12 @@ class Small:
         commit(run, 0, "score", {"summary.json": {"greedy": 0.5}})
 
     def iteration(
-        self, rows: list[Any] | None = None, audit: float | None = None, greedy: float = 0.5, **last: Any
+        self,
+        rows: list[Any] | None = None,
+        audit: float | None = None,
+        greedy: float = 0.5,
+        blind: float | None = None,
+        **last: Any,
     ) -> None:
         """`last` holds what differs in the later three of four steps of the Reasoner's training."""
         self.k += 1
@@ -36,6 +41,10 @@ class Small:
         commit(self.run, self.k, "score", {"summary.json": {"greedy": greedy}})
         if audit is not None:
             commit(self.run, self.k, "audit", {"summary.json": {"silver_accuracy": audit}})
+        if blind is not None:
+            (self.run.directory / f"iter_{self.k:02d}" / "score" / "score.json").write_text(
+                f'{{"blind_share": {blind}}}'
+            )
 
     def verdict(self, **settings: Any) -> guard.Verdict:
         seen = [examine(self.run.directory, k) for k in range(self.k + 1)]
@@ -60,7 +69,7 @@ def small(tmp_path: Path) -> Iterator[Small]:
 def test_a_healthy_iteration_raises_no_alarm(small: Small) -> None:
     small.iteration(audit=0.7)
     small.iteration(audit=0.6)
-    assert small.verdict(action="stop") == guard.Verdict(2, goes_on_from=2, best=1)
+    assert small.verdict(action="stop", max_audit_fall=0.2) == guard.Verdict(2, goes_on_from=2, best=1)
 
 
 @pytest.mark.parametrize("tokens", [45.0, 8.0])
@@ -120,7 +129,26 @@ def test_random_labels_by_the_reasoner_that_does_not_agree_with_them(small: Smal
 def test_random_labels_by_the_audit(small: Small) -> None:
     small.iteration(audit=0.7)
     small.iteration(audit=0.3)
-    assert small.alarms() == {"audit fall"}
+    assert {alarm.rule for alarm in small.verdict(max_audit_fall=0.2).alarms} == {"audit fall"}
+    assert small.alarms() == set()  # by default the guard looks at nothing that is true
+
+
+def test_an_audit_speaks_against_the_reasoner_that_voted_in_it(small: Small) -> None:
+    for audit in (0.7, 0.69, 0.3):  # votes of the base, of iteration 1, of iteration 2
+        small.iteration(audit=audit)
+    assert small.verdict(action="rollback", max_audit_fall=0.2).goes_on_from == 1
+
+
+def test_votes_that_always_agree(small: Small) -> None:
+    small.iteration([candidate(i, [ANSWERS[i % 7]] * 10) for i in range(100)])
+    assert {alarm.rule for alarm in small.verdict(max_confidence=None, max_label_gap=None).alarms} == {"no doubt"}
+
+
+def test_silver_answers_that_need_no_image(small: Small) -> None:
+    small.iteration(blind=0.55)
+    assert small.alarms() == set()
+    small.iteration(blind=0.65)
+    assert small.alarms() == {"needs no image"}
 
 
 def test_rewards_that_could_not_be_computed(small: Small) -> None:
@@ -149,7 +177,7 @@ def test_a_reasoner_that_is_sure_of_everything_ends_the_loop_as_there_is_nothing
     commit(small.run, 2, "label", {"silver.jsonl": [candidate(i, [ANSWERS[i % 7]] * 10) for i in range(100)]})
     small.k = 2
     found = small.verdict(action="rollback")
-    assert [alarm.rule for alarm in found.alarms] == ["nothing left to learn"]
+    assert [alarm.rule for alarm in found.alarms] == ["no doubt", "nothing left to learn"]
     assert (found.goes_on_from, found.best) == (None, 1)
 
 
@@ -219,8 +247,8 @@ def test_where_there_is_an_audit_the_best_is_the_one_with_the_truest_labels(smal
     for audit in (0.8, 0.7):
         small.iteration(audit=audit)
     small.iteration(audit=0.75, kl=2.0)
-    assert small.verdict(action="rollback").best == 1
-    assert small.verdict(action="rollback", max_audit_fall=None).best == 2  # then nothing true is looked at
+    assert small.verdict(action="rollback", max_audit_fall=0.2).best == 1
+    assert small.verdict(action="rollback").best == 2  # then nothing true is looked at
 
 
 def test_the_verdict_is_committed_once_and_stands_in_the_row(small: Small, caplog: pytest.LogCaptureFixture) -> None:

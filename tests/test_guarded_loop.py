@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from small_loop import ROOT, scores, small
 
+from visplay import guard
 from visplay.evolve import evolve
-from visplay.runs import ledger
+from visplay.guard import Rule
+from visplay.runs import digest, ledger
 
 CHEAP = ("questioner.train=false", "ask.images=12", "reasoner.steps=1", "labels.band_low=0.1", "labels.votes=3")
 UNMEASURED = ("evaluation.world=null", "evaluation.benchmarks=[]", "iterations=2")
@@ -56,3 +58,17 @@ def test_after_an_alarm_the_next_iteration_starts_from_the_best_one(tmp_path: Pa
         "the next iteration starts from the base",
         "the next iteration starts from the base",
     ]
+
+
+def test_it_goes_back_to_an_iteration_with_both_of_its_roles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = Rule("planted", "max_unanswerable", lambda seen: float(seen[-1].iteration == 2), "in iteration 2")
+    monkeypatch.setattr(guard, "RULES", (planted,))
+    short = ("questioner.steps=1", "ask.images=8", "pool.world_images=27", "reasoner.steps=1", "labels.votes=3")
+    wide = ("labels.band_low=0.1", "labels.band_high=1", "labels.min_parsed=1", "reasoner.replay_share=0.3")
+    evolve(small(*short, *wide, *UNMEASURED, "iterations=3", "guard.action=rollback"), tmp_path)
+    assert [row["guard"].get("best") for row in scores(tmp_path)[1:]] == [1, 1, 3]
+    first = {role: digest(tmp_path / "iter_01" / role) for role in ("questioner", "reasoner")}
+    assert inputs(tmp_path, 3, "questioner")["start"] == first["questioner"]
+    assert inputs(tmp_path, 3, "label")["reasoner"] == inputs(tmp_path, 3, "reasoner")["start"] == first["reasoner"]
+    replayed = json.loads((tmp_path / "iter_03" / "mix" / "summary.json").read_text())["iterations_ago"]
+    assert set(replayed) == {"2"}  # of iteration 1, none of the one that was given up

@@ -35,6 +35,7 @@ FLOORS = {
     "visplay.study": LOOP,
     "visplay.doctor": LOOP,
     "visplay.guard": LOOP,
+    "visplay.lineage": LOOP,
     "visplay.watch": LOOP,
     "tools": TOOLS,
 }

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from committed import commit
 from small_loop import ROOT, rows, small
 
 from visplay import mixing, pool, stages
 from visplay.mixing import Counts, Mixed, counted, mix, origin
 from visplay.pool import LoadedPool
-from visplay.recipe import Recipe
+from visplay.recipe import GuardSettings, Recipe
 from visplay.records import Ballot, SilverAnswer, write_jsonl
 from visplay.roles.questioner import question
 from visplay.runs import Run, digest, read_manifest
@@ -96,6 +97,30 @@ def test_replayed_rows_are_kept_rows_of_earlier_iterations_none_twice_with_their
     }
 
 
+def test_rows_of_an_iteration_that_the_guard_went_back_from_are_not_replayed(run: Run, images: LoadedPool) -> None:
+    for k, answer in ((1, "yes"), (2, "no")):
+        labelled(run, k, images, answer)
+    commit(run, 2, "guard", {"verdict.json": {"goes_on_from": 1}})
+    mixed = mix(run, recipe(replay_share=0.5), 3, labelled(run, 3, images, "unanswerable"), 5, images)
+    assert [row.ballot.answer for _, row in mixed.rows if row.ballot] == ["yes"] * 5
+    assert summary(run, 3)["iterations_ago"] == {"2": 5}
+
+
+@pytest.mark.parametrize(
+    ("action", "limit", "steered"), [("rollback", 0.2, True), ("warn", 0.2, False), ("stop", None, False)]
+)
+def test_where_the_guard_heeds_an_audit_no_later_row_is_label_free(
+    run: Run, action: str, limit: float | None, steered: bool
+) -> None:
+    guarded = dataclasses.replace(recipe(), guard=GuardSettings(action=action, max_audit_fall=limit))
+    for k in (1, 2):
+        commit(run, k, "audit", {"audit.jsonl": []})
+        run.stage(k, "reasoner", lambda folder: None, {"control": None})
+    first, second = origin(run, guarded, 1), origin(run, guarded, 2)
+    assert first == {"anchor_share": 0.0, "replay_share": 0.0}
+    assert second == first | ({"audit_steers": True} if steered else {})
+
+
 def test_a_control_holds_for_replayed_rows_too(run: Run, images: LoadedPool) -> None:
     def all_no(rows: list[SilverAnswer], _: object) -> list[SilverAnswer]:
         no = Ballot(("no",), "no", 1.0, False, 1)
@@ -133,7 +158,7 @@ def test_the_same_call_finds_the_same_rows_again(run: Run, images: LoadedPool) -
 
 
 def test_the_reasoner_is_trained_on_the_mixture_and_the_run_says_so(run: Run, images: LoadedPool) -> None:
-    assert origin(run, 1) == {}
+    assert origin(run, recipe(), 1) == {}
     stages.train_reasoner(run, recipe(anchor_share=0.9), 1, BASE, labelled(run, 1, images), images, None)
     trained = run.directory / "iter_01" / "reasoner"
     anchors = {line["image_id"] for line in rows(run.directory / "iter_01" / "mix" / "anchors.jsonl")}
@@ -141,4 +166,4 @@ def test_the_reasoner_is_trained_on_the_mixture_and_the_run_says_so(run: Run, im
     assert anchors & {line["image"] for line in rows(trained / "samples.jsonl")}
     manifest = read_manifest(trained)
     assert manifest is not None and manifest["inputs"]["mixed"] == digest(run.directory / "iter_01" / "mix")
-    assert origin(run, 1) == {"anchor_share": 0.9, "replay_share": 0.0}
+    assert origin(run, recipe(), 1) == {"anchor_share": 0.9, "replay_share": 0.0}

@@ -67,10 +67,10 @@ def test_the_blind_share_is_told_before_and_after(sifted: Path) -> None:
 
 def test_with_no_share_for_repeats_every_kept_question_is_new(sifted: Path) -> None:
     kept = [silver_answer(row) for k in (1, 2) for row in labelled(sifted, k)]
-    assert kept_texts(kept) == memory(label_stages(sifted, before=3))
+    assert kept_texts(kept) == memory(label_stages(sifted, 3))
     assert set(kept_texts(kept).values()) == {1}
-    assert label_stages(sifted, before=2) == [sifted / "iter_01" / "label"]
-    assert not label_stages(sifted, before=1)
+    assert label_stages(sifted, 2) == [sifted / "iter_01" / "label"]
+    assert not label_stages(sifted, 1)
 
 
 def test_a_question_that_an_earlier_iteration_kept_is_asked_before(

@@ -27,7 +27,7 @@ from visplay.evaluation.items import Item, Kind, letter
 from visplay.evaluation.pictures import Illustrated, read_illustrated
 from visplay.evaluation.predictions import fingerprint
 from visplay.evaluation.trust import Audited, audited, trust
-from visplay.labelling import learns, teaches
+from visplay.labelling import steered, teaches
 from visplay.labels.answers import compare
 from visplay.pool import LoadedPool, list_own, load_own, render
 from visplay.recipe import Recipe, RecipeError
@@ -77,7 +77,7 @@ def audit(run: Run, recipe: Recipe, k: int, questions: Asked | None, asker: str,
         else:
             found = [judged(row, shown.scene_of(row.image_id)) for row in rows]
         write_jsonl(folder / "audit.jsonl", found)
-        summarise(folder, _summary(trust(_measured(found, recipe))))
+        summarise(folder, _summary(trust(_measured(found, recipe))) | _heard(found, recipe))
 
     made = run.stage(k, "audit", work, {"labelled": digest(labelled), "asked": digest(asked)}, alone=True)
     return trust(_measured([Audited(**row) for row in read_jsonl(made / "audit.jsonl")], recipe))
@@ -96,11 +96,12 @@ def fingerprints(recipe: Recipe) -> dict[str, str]:
             _question(one.item, one.item.id)
             if len(one.cells) != 1:
                 raise DataError(f"item {one.item.id} has {len(one.cells)} pictures; a question of the audit has one")
-        halves = {teaches(_id(_png(one))) for one in own} if _steers(recipe) else {True, False}
+        halves = {teaches(_id(_png(one))) for one in own} if steered(recipe) else {True, False}
         if len(halves) < 2:
             raise DataError(
-                f"the recipe lets a half of the pictures steer the training and measures on the other, but one half of "
-                f"these {len(own)} is empty; add pictures, or leave labels.trust_from at votes and keep_step at last"
+                f"half of the pictures steer the training, and the figures are about the others, but one half of these "
+                f"{len(own)} is empty; add pictures, or let no audit steer (labels.trust_from, reasoner.keep_step, "
+                "guard.max_audit_fall)"
             )
     except VisplayError as error:
         raise RecipeError([f"audit.data: {error}"]) from error
@@ -178,11 +179,7 @@ def _question(item: Item, image_id: str) -> Question:
 
 def _measured(rows: Sequence[Audited], recipe: Recipe) -> list[Audited]:
     """All rows, but where an audit steers the training those of images that have no say in it."""
-    return [row for row in rows if not (_steers(recipe) and teaches(row.image_id))]
-
-
-def _steers(recipe: Recipe) -> bool:
-    return learns(recipe.labels) or recipe.reasoner.keep_step == "audit"
+    return [row for row in rows if not (steered(recipe) and teaches(row.image_id))]
 
 
 def _against(row: SilverAnswer, golds: list[str]) -> Audited:
@@ -193,6 +190,12 @@ def _against(row: SilverAnswer, golds: list[str]) -> Audited:
     verdicts = [compare(said, gold, row.question) for gold in golds]
     right = True if True in verdicts else None if None in verdicts else False
     return audited(row, golds[0], None, None, right)
+
+
+def _heard(rows: Sequence[Audited], recipe: Recipe) -> dict[str, float]:
+    """What the guard hears where an audit has a say: the accuracy on the half that no figure is about."""
+    heard = trust([row for row in rows if teaches(row.image_id)]).silver_accuracy if steered(recipe) else None
+    return {"heard_accuracy": heard.mean} if heard else {}
 
 
 def _summary(figures: TrustFigures) -> dict[str, float | int]:

@@ -4,8 +4,9 @@ Pure: the same figures give the same verdict, so that a run that is gone through
 
 No figure without true answers was found to follow accuracy from one iteration to the next: confidence rises while the
 model gets worse. So iterations are not ranked by one. The *best* is the latest that no alarm blames, the base where
-there is none; where an audit is heeded (`max_audit_fall`), of those that no alarm blames the one with the truest silver
-answers. Held-out accuracy is what gains are reported in: a fall is said, and neither stops a run nor chooses anything.
+there is none; where an audit is heeded (`max_audit_fall`), of those that no alarm blames the one that was trained on
+the truest silver answers. Held-out accuracy is what gains are reported in: a fall is said, and neither stops a run nor
+chooses anything.
 """
 
 from __future__ import annotations
@@ -183,6 +184,19 @@ RULES = (
         "the Reasoner has learned to say the same to everything",
     ),
     Rule("one-sided", "max_one_sided", _of_labels("one_sided"), "nearly all votes are yes, or nearly all are no", True),
+    Rule(
+        "no doubt",
+        "min_vote_entropy",
+        _of_labels("vote_entropy"),
+        "whatever the Reasoner is asked, all of its votes agree",
+        response="stop",
+    ),
+    Rule(
+        "needs no image",
+        "max_blind_share",
+        lambda seen: seen[-1].blind_share,
+        "most silver answers are given without the image as well",
+    ),
     Rule("unanswerable", "max_unanswerable", _of_labels("unanswerable"), "too many questions are voted unanswerable"),
     Rule(
         "nothing left to learn",
@@ -196,7 +210,7 @@ RULES = (
     Rule("truncated", "max_truncated", _of_training("truncated_last"), "completions do not come to an end"),
     Rule("KL", "max_kl", _of_training("kl_last", "kl_start"), "a training went far from where it began"),
     Rule("unscored", "max_unscored", _of_training("unscored"), "rewards could not be computed"),
-    Rule("audit fall", "max_audit_fall", _fall("audit_accuracy"), "the audit finds silver answers less often true"),
+    Rule("audit fall", "max_audit_fall", _fall("audit_accuracy"), "silver answers are less often true by audit", True),
     Rule(
         "held-out fall",
         "max_heldout_fall",

@@ -12,6 +12,7 @@ from pathlib import Path
 from visplay.engine.sampling import Sampler
 from visplay.images import PoolImage
 from visplay.labels import silver, trust
+from visplay.lineage import same_voter
 from visplay.recipe import LabelSettings, Recipe
 from visplay.records import Ballot, SilverAnswer, read_jsonl
 from visplay.roles import reasoner
@@ -31,9 +32,22 @@ def learns(settings: LabelSettings) -> bool:
     return settings.trust_from != "votes" and trust.wanted(settings)
 
 
+def heeds_audit(recipe: Recipe) -> bool:
+    """Whether what an audit finds decides where the guard goes on from."""
+    return recipe.guard.action in ("stop", "rollback") and recipe.guard.max_audit_fall is not None
+
+
+def steered(recipe: Recipe) -> bool:
+    """Whether an audit, if there is one, has a say in the training: in trust, in the step kept, in the guard."""
+    return learns(recipe.labels) or recipe.reasoner.keep_step == "audit" or heeds_audit(recipe)
+
+
 def earlier_audit(directory: Path, recipe: Recipe, k: int) -> Path | None:
-    """The audit of the iteration before k in a run; None where there is none, or nothing asks for it."""
-    folder = directory / f"iter_{k - 1:02d}" / "audit"
+    """The audit to learn trust from in iteration k: of the same voter, else of the iteration before.
+
+    None where there is none, or nothing asks for it.
+    """
+    folder = directory / f"iter_{same_voter(directory, k) or k - 1:02d}" / "audit"
     return folder if learns(recipe.labels) and read_manifest(folder) is not None and (folder / AUDIT).exists() else None
 
 

@@ -1,8 +1,8 @@
 """What else the Reasoner is trained on beside the rows of its iteration: anchors, and replayed rows.
 
-Both are off by default. Anchors are pictures of the world with true answers: the one declared way of truth into
-training, and the table calls no run label-free that used them. Replayed rows were kept in earlier iterations and are
-drawn from all of these alike, none twice; they keep the silver answer of their time.
+Both are off by default. Anchors are pictures of the world with true answers: the one way of truth into the rows, and
+the table calls no run label-free that used them. Replayed rows were kept in the earlier iterations that led to this one
+and are drawn from all of these alike, none twice; they keep the silver answer of their time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from visplay.images import PoolImage
+from visplay.labelling import heeds_audit
+from visplay.lineage import led_to
 from visplay.pool import LoadedPool, list_own, load_own, render
 from visplay.recipe import Recipe
 from visplay.records import SilverAnswer, read_jsonl, silver_answer, write_jsonl
@@ -55,10 +57,13 @@ def mix(
     role = recipe.reasoner
     if not (role.anchor_share or role.replay_share):
         return Mixed([], {})
-    labels = [run.directory / f"iter_{j:02d}" / "label" for j in range(1, k)] if role.replay_share else []
+    before = led_to(run.directory, k) if role.replay_share else []
+    labels = [run.directory / f"iter_{j:02d}" / "label" for j in before]
 
     def work(folder: Path) -> None:
-        earlier = [(k - j, row) for j, at in enumerate(labels, 1) for row in kept_rows(at, control, pool.scene_of)]
+        earlier = [
+            (k - j, row) for j, at in zip(before, labels, strict=True) for row in kept_rows(at, control, pool.scene_of)
+        ]
         counts = counted(kept, len(earlier), role.anchor_share, role.replay_share)
         drawn = random.Random(seed(recipe, k, STAGE)).sample(earlier, counts.replayed)
         write_jsonl(folder / "replayed.jsonl", ({"age": age, "row": dataclasses.asdict(row)} for age, row in drawn))
@@ -84,7 +89,7 @@ def counted(silver: int, earlier: int, anchor_share: float, replay_share: float)
     return Counts(silver, replayed, round((silver + replayed) * anchor_share / (1 - anchor_share)))
 
 
-def origin(run: Run, k: int) -> dict[str, Any]:
+def origin(run: Run, recipe: Recipe, k: int) -> dict[str, Any]:
     """Where the rows came from that iteration k's Reasoner was trained on, for its ScoreRow.
 
     Nothing where it was not trained, or on a control's answers.
@@ -94,8 +99,9 @@ def origin(run: Run, k: int) -> dict[str, Any]:
     if trained is None or trained["inputs"]["control"]:
         return {}
     labelled = read_manifest(folder / "label")
-    audited = [made for made in (labelled, trained) if made and "audit" in made["inputs"]]
-    steers = {"audit_steers": True} if audited else {}
+    steered = any("audit" in made["inputs"] for made in (labelled, trained) if made)
+    steered |= heeds_audit(recipe) and read_manifest(run.directory / f"iter_{k - 1:02d}" / "audit") is not None
+    steers = {"audit_steers": True} if steered else {}
     if read_manifest(folder / STAGE) is None:
         return {"anchor_share": 0.0, "replay_share": 0.0, **steers}
     summary = json.loads((folder / STAGE / "summary.json").read_text(encoding="utf-8"))

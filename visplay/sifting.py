@@ -17,6 +17,7 @@ from visplay.engine.sampling import Sampler
 from visplay.images import PoolImage
 from visplay.labels.blind import agreement, lowest, needs_no_image
 from visplay.labels.silver import kept_texts
+from visplay.lineage import led_to
 from visplay.recipe import Recipe
 from visplay.records import SilverAnswer, read_jsonl, silver_answer, write_jsonl
 from visplay.roles import blind
@@ -67,9 +68,9 @@ def blindness(rows: Sequence[SilverAnswer], labelled: Path) -> dict[str, float |
     }
 
 
-def label_stages(directory: Path, before: int) -> list[Path]:
-    """The label stages of the iterations before that one, oldest first."""
-    stages = (directory / f"iter_{k:02d}" / "label" for k in range(1, before))
+def label_stages(directory: Path, k: int) -> list[Path]:
+    """The label stages of the iterations that led to iteration k, oldest first."""
+    stages = (directory / f"iter_{j:02d}" / "label" for j in led_to(directory, k))
     return [stage for stage in stages if stage.is_dir()]
 
 

@@ -147,7 +147,7 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
     scored = json.loads((run.stage(k, "score", work, inputs) / "score.json").read_text(encoding="utf-8"))
     for name in PER_QUESTION:
         scored.pop(name, None)
-    return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.origin(run, k)))
+    return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.origin(run, recipe, k)))
 
 
 def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> ScoreRow:

@@ -13,6 +13,7 @@ from typing import Any
 
 from visplay import guard
 from visplay.guard import Alarm, Verdict
+from visplay.lineage import VERDICT
 from visplay.recipe import Recipe
 from visplay.report import ScoreRow
 from visplay.report.health import examine
@@ -21,8 +22,7 @@ from visplay.runs.processes import lead
 
 logger = logging.getLogger(__name__)
 
-_JUDGED = ("label", "questioner", "reasoner", "score", "audit")  # what `examine` reads of an iteration
-_VERDICT = "verdict.json"
+_JUDGED = ("label", "questioner", "reasoner", "drift", "score", "audit")  # what `examine` reads of an iteration
 
 
 def judge(run: Run, recipe: Recipe, k: int) -> Verdict:
@@ -36,11 +36,11 @@ def judge(run: Run, recipe: Recipe, k: int) -> Verdict:
             logger.warning("iteration %d, guard: %s", k, alarm)
         if verdict.goes_on_from != k:
             logger.warning("iteration %d, guard: %s", k, verdict.decision)
-        (folder / _VERDICT).write_text(json.dumps(dataclasses.asdict(verdict), indent=1) + "\n", encoding="utf-8")
+        (folder / VERDICT).write_text(json.dumps(dataclasses.asdict(verdict), indent=1) + "\n", encoding="utf-8")
         summarise(folder, {"alarms": len(verdict.alarms), "best": verdict.best})
 
     made = run.stage(k, "guard", work, _inputs(run, k), alone=True)
-    stored = json.loads((made / _VERDICT).read_text(encoding="utf-8"))
+    stored = json.loads((made / VERDICT).read_text(encoding="utf-8"))
     return Verdict(**stored | {"alarms": tuple(Alarm(**alarm) for alarm in stored["alarms"])})
 
 

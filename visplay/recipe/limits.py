@@ -77,6 +77,8 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "guard.max_one_question": (0, 1),
     "guard.max_one_answer": (0, 1),
     "guard.max_one_sided": (0.5, 1),
+    "guard.min_vote_entropy": (0, 1),
+    "guard.max_blind_share": (0, 1),
     "guard.max_unanswerable": (0, 1),
     "guard.max_confidence": (0, 1),
     "guard.max_label_gap": (0, 1),

@@ -186,14 +186,16 @@ class GuardSettings:
     max_one_question: float | None = 0.3  # share of the most frequent question
     max_one_answer: float | None = 0.6  # share of the most frequent answer, voted or written at the end of training
     max_one_sided: float | None = 0.85  # share of the more frequent one of "yes" and "no"
+    min_vote_entropy: float | None = 0.05  # mean over the fresh questions; 0: all votes agree, 1: none do
+    max_blind_share: float | None = 0.6  # of the silver answers that blind votes give, where labels.blind asks for them
     max_unanswerable: float | None = 0.4  # share of the questions that are voted unanswerable
     max_confidence: float | None = 0.85  # mean over the fresh questions: nothing is left to learn
-    max_label_gap: float | None = 0.3  # confidence of the kept rows less the first agreement with them in training
+    max_label_gap: float | None = 0.25  # confidence of the kept rows less the first agreement with them in training
     max_length_factor: float | None = 2.0  # completions so many times as long, or as short, as in the first step
     max_truncated: float | None = 0.2  # share of the completions at the end of a training
     max_kl: float | None = 0.5  # to the start of a training, at its end; needs evaluation.kl_samples or grpo.beta
     max_unscored: float | None = 0.2  # share of the completions whose reward could not be computed
-    max_audit_fall: float | None = 0.2  # under the best iteration's silver accuracy in the audit, where there is one
+    max_audit_fall: float | None = None  # under the best iteration's silver accuracy in the audit: truth then decides
     max_heldout_fall: float | None = 0.03  # under the best checkpoint's held-out accuracy; said, never acted on
 
 

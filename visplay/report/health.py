@@ -96,7 +96,7 @@ class Health:
     """One iteration, 0 for the base; None where a stage was not made.
 
     `greedy` is the held-out accuracy of its Reasoner, `audit_accuracy` the share of silver answers that an audit found
-    true.
+    true, on the half that may steer where one does. `blind_share` is how often blind votes gave the silver answer.
     """
 
     iteration: int
@@ -105,6 +105,7 @@ class Health:
     reasoner: TrainingHealth | None = None
     greedy: float | None = None
     audit_accuracy: float | None = None
+    blind_share: float | None = None
 
 
 def examine(directory: Path, k: int) -> Health:
@@ -112,13 +113,14 @@ def examine(directory: Path, k: int) -> Health:
     folder = directory / f"iter_{k:02d}"
     labelled = _file(folder / "label", "silver.jsonl")
     trained = {role: _file(folder / role, "steps.jsonl") for role in ("questioner", "reasoner")}
-    moved = _summary(folder / "drift")
+    moved, audited = _summary(folder / "drift"), _summary(folder / "audit")
     return Health(
         iteration=k,
         labels=set_health([silver_answer(row) for row in read_jsonl(labelled)]) if labelled else None,
         **{role: training_health(read_jsonl(at), moved.get(role)) if at else None for role, at in trained.items()},
         greedy=_summary(folder / "score").get("greedy"),
-        audit_accuracy=_summary(folder / "audit").get("silver_accuracy"),
+        audit_accuracy=audited.get("heard_accuracy", audited.get("silver_accuracy")),
+        blind_share=_summary(folder / "score", "score.json").get("blind_share"),
     )
 
 
@@ -194,8 +196,8 @@ def _file(stage: Path, name: str) -> Path | None:
     return None if read_manifest(stage) is None else stage / name
 
 
-def _summary(stage: Path) -> dict[str, Any]:
-    path = _file(stage, "summary.json")
+def _summary(stage: Path, name: str = "summary.json") -> dict[str, Any]:
+    path = _file(stage, name)
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path and path.exists() else {}
 
 
