@@ -187,6 +187,35 @@ def test_table_calls_a_gain_better_only_when_its_interval_says_so() -> None:
     assert "is worse than the base: -5.0" in with_gain(-0.05, (-0.09, -0.01))
 
 
+WORSE = dataclasses.replace(FIRST, iteration=2, gain=-0.05, gain_interval=(-0.09, -0.01), by_family={"count": 0.1})
+
+
+def test_table_speaks_of_the_gain_of_the_checkpoint_that_the_guard_takes() -> None:
+    scores = [BenchmarkScore("strict", 10, 0.5, None, 4), BenchmarkScore("strict", 10, 0.6, None, 3, 0.1, (0.0, 0.2))]
+    scores.append(BenchmarkScore("strict", 10, 0.4, None, 2, -0.1, (-0.2, 0.0)))
+    rows = [
+        dataclasses.replace(row, benchmarks={"mmmu": score}, guard={"alarms": [], "decision": "", "best": 1})
+        for row, score in zip([BASE, FIRST, WORSE], scores, strict=True)
+    ]
+    lines = [cells(line) for line in render(rows).splitlines()]
+    assert lines[-1] == "iteration 1 is better than the base: +5.0 points (+1.0 to +9.0)"
+    assert "greedy by family, % base iteration 1 iteration 2 change, iteration 1" in lines
+    assert "count 40.0 50.0 10.0 +10.0" in lines
+    assert "benchmarks, % n base iteration 1 iteration 2 gain, iteration 1 95 % interval unparsed" in lines
+    assert "mmmu, strict 10 50.0 60.0 40.0 +10.0 +0.0 to +20.0 4 -> 3" in lines
+
+
+def test_table_says_that_nothing_was_gained_where_the_base_is_to_be_taken() -> None:
+    score = BenchmarkScore("strict", 10, 0.4, None, 2, gain=-0.1, gain_interval=(-0.2, 0.0))
+    base = dataclasses.replace(BASE, benchmarks={"mmmu": BenchmarkScore("strict", 10, 0.5, None, 4)})
+    ended = {"alarms": [], "decision": "the loop ends", "best": 0}
+    worse = dataclasses.replace(WORSE, iteration=1, benchmarks={"mmmu": score}, guard=ended)
+    lines = [cells(line) for line in render([base, worse]).splitlines()]
+    assert lines[-1] == "the base is to be taken: nothing was gained"
+    assert "count 40.0 10.0 -" in lines and "mmmu, strict 10 50.0 40.0 - - 4" in lines
+    assert "nothing was gained" not in render([base])
+
+
 def test_table_leaves_out_what_was_not_measured() -> None:
     unmeasured = ScoreRow(1, "first", candidates=2, kept=1, dropped={"tie": 1})
     assert render([ScoreRow(0, "base"), unmeasured]).startswith("silver labels")

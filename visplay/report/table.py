@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from visplay.report.cells import ABSENT, decimal, grid, number, percent, points, span
-from visplay.report.scores import BenchmarkScore, ScoreRow
+from visplay.report.gains import benchmarks, families, gain, taken
+from visplay.report.scores import ScoreRow
 from visplay.report.trust import Rate
 
 _ROLES = ("questioner", "reasoner")
@@ -17,10 +18,11 @@ _ROLES = ("questioner", "reasoner")
 def render(rows: Sequence[ScoreRow]) -> str:
     """The whole account as text, base first: scores, labels with every candidate in them, audit, families, benchmarks.
 
-    Last what was gained. Accuracies and shares are printed in percent. Parts without any figure are left out.
+    Last what was gained by the checkpoint to take. Accuracies and shares are printed in percent. Parts without any
+    figure are left out.
     """
     parts = [_scores(rows), _labels(rows), _trust(rows), _health(rows), _guard(rows)]
-    parts += [_families(rows), _benchmarks(rows), _gain(rows)]
+    parts += [families(rows), benchmarks(rows), gain(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -156,9 +158,7 @@ def _guard(rows: Sequence[ScoreRow]) -> str:
     judged = [row for row in rows if row.guard]
     lines = [f"{row.name}, guard: {alarm['text']}" for row in judged for alarm in row.guard["alarms"]]
     lines += [f"{row.name}, guard: {row.guard['decision']}" for row in judged if row.guard["alarms"]]
-    if judged:
-        lines.append(f"guard: take {rows[judged[-1].guard['best']].name}")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"guard: take {taken(rows).name}"] if judged else lines)
 
 
 def _trust(rows: Sequence[ScoreRow]) -> str:
@@ -196,52 +196,6 @@ def _origin(row: ScoreRow) -> str:
     anchors = f"{percent(row.anchor_share)} % of the rows are anchors with true answers"
     chosen = "labels trusted by what the audit knows" if row.audit_steers else "label-free"
     return f"{row.name}: {anchors if row.anchor_share else chosen}{replayed}"
-
-
-def _families(rows: Sequence[ScoreRow]) -> str:
-    """Families as lines, checkpoints as columns, and what changed from the first to the last."""
-    measured = [row for row in rows if row.by_family]
-    families = list(dict.fromkeys(family for row in measured for family in row.by_family))
-    header = ["greedy by family, %", *(row.name for row in measured), "change"]
-    body = []
-    for family in families:
-        scores = [row.by_family.get(family) for row in measured]
-        first, last = scores[0], scores[-1]
-        change = None if first is None or last is None or len(scores) == 1 else last - first
-        body.append([family.replace("_", " "), *map(percent, scores), points(change)])
-    return grid(header, body) if families else ""
-
-
-def _benchmarks(rows: Sequence[ScoreRow]) -> str:
-    """Benchmarks as lines, checkpoints as columns, and what the last of them gained over the base."""
-    measured = [row for row in rows if row.benchmarks]
-    if not measured:
-        return ""
-    header = ["benchmarks, %", "n", *(row.name for row in measured), "gain", "95 % interval", "unparsed"]
-    names = measured[0].benchmarks
-    return grid(header, [_benchmark(name, [row.benchmarks[name] for row in measured]) for name in names])
-
-
-def _benchmark(name: str, scores: Sequence[BenchmarkScore]) -> list[str]:
-    first, last = scores[0], scores[-1]
-    return [
-        f"{name}, {last.protocol}",
-        number(last.n),
-        *(percent(score.overall) for score in scores),
-        points(last.gain),
-        span(last.gain_interval, signed=True),
-        number(last.unparsed) if len(scores) == 1 else f"{first.unparsed} -> {last.unparsed}",
-    ]
-
-
-def _gain(rows: Sequence[ScoreRow]) -> str:
-    """What the run was for, in one sentence, with what the interval allows to be said."""
-    last = rows[-1] if rows else None
-    if last is None or last.gain is None or last.gain_interval is None:
-        return ""
-    low, high = last.gain_interval
-    verdict = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
-    return f"{last.name} is {verdict} the base: {points(last.gain)} points ({span(last.gain_interval, signed=True)})"
 
 
 def _mean(rate: Rate | None) -> str:
