@@ -148,9 +148,13 @@ def test_table_has_a_line_for_each_benchmark_and_none_where_none_was_asked_for()
 
 def test_table_shows_the_audit_and_keeps_within_a_screen() -> None:
     audited = dataclasses.replace(FIRST, audit=AUDIT, anchor_share=0.0, replay_share=0.0)
-    header, rule, line, origin = render([BASE, audited]).split("\n\n")[2].splitlines()
-    assert cells(header) == "audit, % kept right 95 % interval well-posed ill-posed valid AUROC calibration"
-    assert cells(line) == "iteration 1 50.0 0.0 to 100.0 100.0 50.0 66.7 75.0 8.3"
+    header, rule, line, intervals, origin = render([BASE, audited]).split("\n\n")[2].splitlines()
+    assert cells(header) == "audit, % kept right well-posed ill-posed valid AUROC calibration"
+    assert cells(line) == "iteration 1 50.0 100.0 50.0 66.7 75.0 8.3"
+    # three questions about an image each; the one that is well-posed is right, and has Wilson's interval of 1 in 1
+    expected = "95 % interval 0.0 to 100.0 20.7 to 100.0 0.0 to 100.0 0.0 to 100.0 0.0 to"
+    assert cells(intervals).startswith(expected) and AUDIT.calibration_interval is not None
+    assert cells(intervals).endswith(f" {100 * AUDIT.calibration_interval[1]:.1f}")
     assert len(header) == len(rule) <= 100
     assert origin == "iteration 1: label-free"
     steered = dataclasses.replace(FIRST, anchor_share=0.0, replay_share=0.0, audit_steers=True)
@@ -238,6 +242,7 @@ def test_scores_hold_the_whole_audit_and_the_shares_of_what_was_trained_on(tmp_p
     assert row["audit"]["silver_accuracy"] == {"mean": 0.5, "low": 0.0, "high": 1.0, "n": 2}
     assert row["audit"]["by_type"]["yes_no"]["silver_accuracy"] is None
     assert [one["right"]["n"] for one in row["audit"]["calibration"]] == [1, 2]
+    assert row["audit"]["calibration_interval"] == list(AUDIT.calibration_interval or ())
 
 
 def test_scores_name_a_checkpoint_folder_by_a_path_that_loads_from_anywhere(
@@ -288,6 +293,7 @@ def test_figure_names_each_curve_with_its_last_value(tmp_path: Path) -> None:
 def test_figure_shows_calibration_where_there_is_an_audit(tmp_path: Path) -> None:
     audited = draw([BASE, dataclasses.replace(FIRST, audit=AUDIT)], tmp_path / "audited.svg").read_text()
     assert ">Confidence against truth<" in audited and ">right, by audit 50.0%<" in audited
+    assert ">valid, by audit 66.7%<" in audited
     assert ">Confidence against truth<" not in draw([BASE, FIRST], tmp_path / "plain.svg").read_text()
 
 

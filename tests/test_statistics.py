@@ -12,6 +12,7 @@ from visplay.evaluation.statistics import (
     average_gain,
     average_interval,
     clustered_interval,
+    error_interval,
     exact_test,
     paired_difference,
     sign_flip_test,
@@ -34,6 +35,33 @@ def test_wilson_of_none_and_all_right_reaches_the_edge_but_is_not_empty() -> Non
     # With no success the upper end is z^2 / (n + z^2) = 3.8415 / 13.8415.
     assert wilson(0, 10) == pytest.approx((0.0, 0.27754), abs=1e-5)
     assert wilson(10, 10) == pytest.approx((0.72246, 1.0), abs=1e-5)
+
+
+def test_errors_of_one_sided_gaps_have_the_binomial_quantiles() -> None:
+    # Of 100 gaps of 0 or 1 in one bin, k ~ Binomial(100, 1/2) are drawn 1: k is at most 60, |k - 50| at most 10.
+    assert error_interval([0.0, 1.0] * 50, [0] * 100, range(100)) == pytest.approx((0.40, 0.60), abs=0.011)
+
+
+def test_what_chance_alone_does_to_many_bins_is_no_error() -> None:
+    # In each of 10 bins four of ten gaps are 1/2 and six -1/2, or the other way: an error of 10 * 1 / 100.
+    gaps = [0.5 if i < 4 + 2 * (number % 2) else -0.5 for number in range(10) for i in range(10)]
+    bins = [number for number in range(10) for _ in range(10)]
+    low, high = error_interval(gaps, bins, range(100))
+    assert low == 0 and high > 0.1
+    assert error_interval([0.5] * 90 + [0.4] * 10, [0] * 100, range(100)).low > 0.4
+
+
+def test_errors_of_clusters_that_are_alike_do_not_claim_certainty() -> None:
+    unseen = wilson(0, 10).high
+    assert error_interval([0.0] * 10, [0] * 10, range(10)) == (0.0, unseen)
+    assert error_interval([0.5] * 10, [0] * 10, range(10)) == pytest.approx((0.5 - 1.5 * unseen, 0.5 + 0.5 * unseen))
+    with pytest.raises(ValueError, match="0 values and 0 clusters"):
+        error_interval([], [], [])
+
+
+def test_errors_do_not_depend_on_the_order_of_the_values() -> None:
+    gaps, bins = [0.3, -0.1, 0.7, -0.2, 0.5], [2, 0, 2, 1, 0]
+    assert error_interval(gaps, bins, "aabbc") == error_interval(gaps[::-1], bins[::-1], "cbbaa")
 
 
 def test_wilson_of_no_questions_knows_nothing() -> None:

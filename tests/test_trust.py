@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from visplay.evaluation.statistics import clustered_interval, wilson
+from visplay.evaluation.statistics import clustered_interval, error_interval, wilson
 from visplay.evaluation.trust import Audited, audited, trust
 from visplay.records import Ballot, Question, SilverAnswer
 from visplay.report.trust import Bin, Rate
@@ -86,6 +86,14 @@ def test_calibration_sets_confidence_against_truth_with_upper_edges_inside() -> 
     assert found.calibration_error == pytest.approx((0 + 3 * (2 / 3 - 0.85 / 3) + 0) / 5)
 
 
+def test_the_calibration_error_has_an_interval_over_whole_images() -> None:
+    judged = [row(True, 0.3, image="a"), row(False, 0.25, image="a"), row(True, 1.0, image="b"), row(False, 0.5)]
+    found = trust([*judged, row(None, 0.9), row(True, None)])
+    assert found.calibration_interval == error_interval([0.7, -0.25, 0.0, -0.5], [2, 2, 9, 4], "aaba")
+    low, high = found.calibration_interval
+    assert low <= (found.calibration_error or 0) <= high
+
+
 def test_the_confidence_that_tells_right_from_wrong_has_an_area_of_one_and_ties_count_half() -> None:
     assert trust([row(True, 0.9), row(False, 0.4)]).auroc == 1
     assert trust([row(True, 0.4), row(False, 0.9)]).auroc == 0
@@ -98,7 +106,7 @@ def test_the_confidence_that_tells_right_from_wrong_has_an_area_of_one_and_ties_
 
 def test_figures_of_nothing_are_none() -> None:
     found = trust([])
-    assert found.silver_accuracy is found.auroc is found.calibration_error is None
+    assert found.silver_accuracy is found.auroc is found.calibration_error is found.calibration_interval is None
     assert (found.candidates, found.calibration, found.by_type) == (0, (), {})
 
 

@@ -77,6 +77,28 @@ def average_interval(parts: Sequence[Part], seed: int = 0) -> Interval:
     return _bootstrapped(table, seed)
 
 
+def error_interval(gaps: Sequence[float], bins: Sequence[int], clusters: Sequence[Hashable], seed: int = 0) -> Interval:
+    """The interval of the sum over bins of |sum of their gaps| / number of all gaps, each gap in [-1, 1].
+
+    With gaps of confidence to truth that is the expected calibration error. Chance alone moves bins away from zero, so
+    that what is seen is too large, and what is drawn from it larger. Whole clusters are drawn; the upper end is the
+    97.5 % point of the drawn errors, the lower end the error less the 97.5 % point of all that bins moved in a draw,
+    which is as much as chance can have added. The truth is inside at least as often as 95 % say, and so is the error.
+    Where all clusters are alike, the ends are what is possible if as large a share had gaps of -1 or 1 as Wilson's
+    interval leaves to those that were not seen. Raises ValueError for none or unequal lengths.
+    """
+    parts = [([gap * (b == one) for gap, b in zip(gaps, bins, strict=True)], clusters) for one in sorted(set(bins))]
+    table = _by_cluster(parts or [(gaps, clusters)])
+    seen = _shares(table.sum(axis=0, keepdims=True))
+    error = float(np.abs(seen).sum())
+    if np.ptp(_shares(table), axis=0).max() < _ALMOST:
+        unseen = wilson(0, len(table)).high
+        return Interval(max(0.0, error - unseen * (error + 1)), error + unseen * (1 - error))
+    drawn = _shares(_drawn(table, seed))
+    added, high = (np.quantile(np.abs(part).sum(axis=1), 0.975) for part in (drawn - seen, drawn))
+    return Interval(max(0.0, error - float(added)), float(high))
+
+
 def paired_difference(
     a: Sequence[float], b: Sequence[float], clusters: Sequence[Hashable] | None = None, seed: int = 0
 ) -> Difference:
@@ -148,11 +170,24 @@ def _by_cluster(parts: Sequence[Part]) -> Floats:
 
 
 def _bootstrapped(table: Floats, seed: int) -> Interval:
-    """Clusters with equal rows are one kind: how many of each kind are drawn is all that the means are made of."""
-    kinds, counts = np.unique(table, axis=0, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(table), counts / len(table), size=_RESAMPLES) @ kinds
-    low, high = np.quantile(_averages(drawn), [0.025, 0.975])
+    low, high = np.quantile(_averages(_drawn(table, seed)), [0.025, 0.975])
     return Interval(float(low), float(high))
+
+
+def _drawn(table: Floats, seed: int) -> Floats:
+    """The sum of as many rows as there are, drawn again and again.
+
+    Clusters with equal rows are one kind: how many of each kind are drawn is all that a sum is made of.
+    """
+    kinds, counts = np.unique(table, axis=0, return_counts=True)
+    drawn: Floats = np.random.default_rng(seed).multinomial(len(table), counts / len(table), size=_RESAMPLES) @ kinds
+    return drawn
+
+
+def _shares(table: Floats) -> Floats:
+    """Row by row, the sums of all parts by their common size."""
+    shares: Floats = table[:, 0::2] / table[:, 1:2]
+    return shares
 
 
 def _averages(table: Floats) -> Floats:

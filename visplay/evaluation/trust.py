@@ -13,7 +13,7 @@ from statistics import fmean
 
 from scipy.stats import mannwhitneyu
 
-from visplay.evaluation.statistics import clustered_interval
+from visplay.evaluation.statistics import clustered_interval, error_interval
 from visplay.records import SilverAnswer
 from visplay.report.trust import Bin, Rate, TrustFigures, TypeFigures
 
@@ -83,6 +83,7 @@ def trust(rows: Sequence[Audited]) -> TrustFigures:
         },
         calibration=calibration,
         calibration_error=_error(calibration),
+        calibration_interval=_error_interval(rows),
         auroc=_auroc(rows),
         auroc_well_posed=_auroc(_well_posed(rows)),
     )
@@ -118,14 +119,18 @@ def _well_posed(rows: Sequence[Audited]) -> list[Audited]:
 def _calibration(rows: Sequence[Audited]) -> tuple[Bin, ...]:
     """The bins that have rows, from low confidence to high."""
     found: dict[int, list[Audited]] = {}
-    for row in rows:
-        if row.right is not None and row.confidence is not None:
-            found.setdefault(_bin(row.confidence), []).append(row)
+    for row, confidence in _confident(rows):
+        found.setdefault(_bin(confidence), []).append(row)
     return tuple(
         Bin(number / BINS, (number + 1) / BINS, fmean(row.confidence or 0.0 for row in members), rate)
         for number, members in sorted(found.items())
         if (rate := _rate(members, _is_right))
     )
+
+
+def _confident(rows: Sequence[Audited]) -> list[tuple[Audited, float]]:
+    """Rows whose silver answer was judged, with its confidence."""
+    return [(row, row.confidence) for row in rows if row.right is not None and row.confidence is not None]
 
 
 def _bin(confidence: float) -> int:
@@ -136,6 +141,15 @@ def _bin(confidence: float) -> int:
 def _error(calibration: Sequence[Bin]) -> float | None:
     total = sum(one.right.n for one in calibration)
     return sum(one.right.n * abs(one.right.mean - one.confidence) for one in calibration) / total if total else None
+
+
+def _error_interval(rows: Sequence[Audited]) -> tuple[float, float] | None:
+    known = _confident(rows)
+    if not known:
+        return None
+    gaps = [_is_right(row) - confidence for row, confidence in known]
+    bins = [_bin(confidence) for _, confidence in known]
+    return error_interval(gaps, bins, [row.image_id for row, _ in known])
 
 
 def _auroc(rows: Sequence[Audited]) -> float | None:

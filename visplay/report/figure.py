@@ -17,10 +17,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from visplay.report.calibration import calibration
 from visplay.report.scores import ScoreRow
+from visplay.report.trust import Rate
 
 # Okabe and Ito's colours, told apart by colour-blind readers; each curve has its own marker for print in grey.
 _BLUE, _ORANGE, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-_SKY, _GREY = "#56B4E9", "#777777"
+_SKY, _BLACK, _GREY = "#56B4E9", "#000000", "#777777"
 
 _LOOK = {
     "font.size": 10,
@@ -80,17 +81,19 @@ def _label_curves(rows: Sequence[ScoreRow]) -> list[Curve]:
         row.distinct_questions / row.candidates if row.distinct_questions is not None and row.candidates else None
         for row in rows
     ]
+    audits = [row.audit for row in rows]
     return [
         Curve("distinct questions", distinct, _GREEN, "s"),
         Curve("mean confidence", [row.mean_confidence for row in rows], _ORANGE, "^"),
         Curve("kept, of all", [row.kept_share for row in rows], _PURPLE, "D"),
-        Curve("right, by audit", [_audited(row) for row in rows], _SKY, "v"),
+        Curve("valid, by audit", [_mean(one.validity) if one else None for one in audits], _BLACK, "X"),
+        Curve("right, by audit", [_mean(one.silver_accuracy) if one else None for one in audits], _SKY, "v"),
         Curve("right, of kept", [row.silver_accuracy for row in rows], _BLUE, "o", is_main=True),
     ]
 
 
-def _audited(row: ScoreRow) -> float | None:
-    return row.audit.silver_accuracy.mean if row.audit and row.audit.silver_accuracy else None
+def _mean(rate: Rate | None) -> float | None:
+    return rate.mean if rate else None
 
 
 def _intervals(axes: Axes, rows: Sequence[ScoreRow]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from visplay.report.cells import ABSENT, decimal, grid, number, percent, points, span
 from visplay.report.gains import benchmarks, families, gain, taken
 from visplay.report.scores import ScoreRow
-from visplay.report.trust import Rate
+from visplay.report.trust import TrustFigures
 
 _ROLES = ("questioner", "reasoner")
 
@@ -169,25 +169,23 @@ def _trust(rows: Sequence[ScoreRow]) -> str:
 
 
 def _audit(rows: Sequence[ScoreRow]) -> str:
-    header = ["audit, %", "kept right", "95 % interval", "well-posed", "ill-posed", "valid", "AUROC", "calibration"]
-    body = [
-        [
-            row.name,
-            _mean(found.silver_accuracy),
-            span((found.silver_accuracy.low, found.silver_accuracy.high) if found.silver_accuracy else None),
-            _mean(found.well_posed_accuracy),
-            _mean(found.ill_posed_share),
-            _mean(found.validity),
-            percent(found.auroc),
-            percent(found.calibration_error),
-        ]
-        for row in rows
-        if (found := row.audit)
-    ]
+    header = ["audit, %", "kept right", "well-posed", "ill-posed", "valid", "AUROC", "calibration"]
+    body = [line for row in rows if row.audit for line in _audited(row.name, row.audit)]
     if body:
         return grid(header, body)
     unknown = any(row.kept for row in rows) and all(row.silver_accuracy is None for row in rows)
     return "no audit: nobody knows the true answers on these images" if unknown else ""
+
+
+def _audited(name: str, found: TrustFigures) -> list[list[str]]:
+    """Figures as one line, their intervals as the next."""
+    rates = (found.silver_accuracy, found.well_posed_accuracy, found.ill_posed_share, found.validity)
+    means = [percent(rate.mean if rate else None) for rate in rates]
+    spans = [span((rate.low, rate.high) if rate else None) for rate in rates]
+    return [
+        [name, *means, percent(found.auroc), percent(found.calibration_error)],
+        ["95 % interval", *spans, "", span(found.calibration_interval)],
+    ]
 
 
 def _origin(row: ScoreRow) -> str:
@@ -196,7 +194,3 @@ def _origin(row: ScoreRow) -> str:
     anchors = f"{percent(row.anchor_share)} % of the rows are anchors with true answers"
     chosen = "labels trusted by what the audit knows" if row.audit_steers else "label-free"
     return f"{row.name}: {anchors if row.anchor_share else chosen}{replayed}"
-
-
-def _mean(rate: Rate | None) -> str:
-    return percent(rate.mean if rate else None)

@@ -47,9 +47,9 @@ class TrustFigures:
     `dropped_accuracy` is over the dropped rows that could be judged, and by reason.
 
     Over all rows that could be judged, kept and dropped: `calibration` sets confidence against truth,
-    `calibration_error` is the mean distance of the two, weighted by rows (expected calibration error), and `auroc` the
-    chance that a right answer has more confidence than a wrong one, half for a tie; `auroc_well_posed` without
-    ill-posed questions.
+    `calibration_error` is the mean distance of the two, weighted by rows (expected calibration error), with its
+    interval, and `auroc` the chance that a right answer has more confidence than a wrong one, half for a tie;
+    `auroc_well_posed` without ill-posed questions.
     """
 
     candidates: int
@@ -64,5 +64,6 @@ class TrustFigures:
     by_reason: Mapping[str, Rate]
     calibration: tuple[Bin, ...]
     calibration_error: float | None
+    calibration_interval: tuple[float, float] | None
     auroc: float | None
     auroc_well_posed: float | None
