@@ -92,6 +92,8 @@ def test_table_says_what_is_answered_without_sight_where_it_was_asked() -> None:
 def test_votes_beyond_the_first_pass_are_shown_as_what_they_add() -> None:
     row = dataclasses.replace(FIRST, votes=2000, second_votes=500, blind_votes=240)
     assert "iteration 1: 2000 votes, 500 in a second pass (+25.0 %), 240 blind (+12.0 %)" in render([BASE, row])
+    audited = dataclasses.replace(FIRST, votes=2000, second_votes=0, audit_votes=400)
+    assert "iteration 1: 2000 votes, 400 for the audit (+20.0 %)" in render([BASE, audited])
     assert " votes, " not in render([BASE, dataclasses.replace(FIRST, votes=2000, second_votes=0)])
 
 

@@ -77,7 +77,7 @@ def scores(greedy: float, **other: object) -> dict[str, object]:
         "second_votes": 100,
     }
     accuracies = dict.fromkeys(("greedy", "greedy_reasoned", "one_sample", "majority"), greedy)
-    return accuracies | labels | {"iteration": 1, "blind_votes": 150, "trust_auroc": 0.8} | other
+    return accuracies | labels | {"iteration": 1, "blind_votes": 90, "audit_votes": 60, "trust_auroc": 0.8} | other
 
 
 def leave(setting: Setting, out: Path, seed: int, *rows: dict[str, object]) -> None:

@@ -24,7 +24,7 @@ from visplay.recipe import Recipe, questioner_images
 from visplay.records import SilverAnswer, question, read_jsonl, write_jsonl
 from visplay.report import BenchmarkScore, ScoreRow
 from visplay.roles import questioner, reasoner
-from visplay.runs import Inputs, Run, digest, summarise
+from visplay.runs import Inputs, Run, digest, read_manifest, summarise
 from visplay.runs.processes import ALONE
 from visplay.staging import Control, kept_rows, read_silver
 from visplay.staging import checkpoint as _checkpoint
@@ -147,7 +147,9 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
     scored = json.loads((run.stage(k, "score", work, inputs) / "score.json").read_text(encoding="utf-8"))
     for name in PER_QUESTION:
         scored.pop(name, None)
-    return ScoreRow(iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.origin(run, recipe, k)))
+    return ScoreRow(
+        iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.origin(run, recipe, k) | _audit_cost(run, k))
+    )
 
 
 def benchmarks(run: Run, recipe: Recipe, k: int, judged: str, row: ScoreRow) -> ScoreRow:
@@ -192,7 +194,13 @@ def _judge_silver(rows: list[SilverAnswer], recipe: Recipe, pool: LoadedPool) ->
 def _cost(labelled: Path) -> dict[str, int]:
     """The votes that were drawn in a label stage."""
     summary = json.loads((labelled / "summary.json").read_text(encoding="utf-8"))
-    return {name: summary[name] for name in ("votes", "second_votes") if name in summary}
+    return {name: summary[name] for name in ("votes", "second_votes", "blind_votes") if name in summary}
+
+
+def _audit_cost(run: Run, k: int) -> dict[str, int]:
+    """The votes that the audit of iteration k drew, all passes together; nothing where there was none."""
+    labelled = run.directory / f"iter_{k:02d}" / "audit_label"
+    return {} if read_manifest(labelled) is None else {"audit_votes": sum(_cost(labelled).values())}
 
 
 def _candidate(row: Mapping[str, Any]) -> silver.Candidate:

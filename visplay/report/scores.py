@@ -53,7 +53,7 @@ class ScoreRow:
     the number of different questions among the kept rows, as a share of them. `blind_share` is how often the silver
     answer is given without having seen the image, before rows that need none are dropped, `blind_share_kept` the same
     of the kept rows. `votes` were drawn on all candidates, `second_votes` on those that they would keep, `blind_votes`
-    on what these leave.
+    on what these leave, `audit_votes` in all passes over the audit's questions.
     `health` has the figures of `visplay.report.health` for the set, the questioner and the reasoner; `guard`, where the
     recipe has one, its `alarms`, its `decision` and the `best` iteration so far.
     `audit` is about images that training never sees. `anchor_share` and `replay_share` are of the rows that the
@@ -91,6 +91,7 @@ class ScoreRow:
     votes: int | None = None
     second_votes: int | None = None
     blind_votes: int | None = None
+    audit_votes: int | None = None
     benchmarks: Mapping[str, BenchmarkScore] = field(default_factory=dict)  # by name; those that the recipe asks for
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     guard: Mapping[str, Any] = field(default_factory=dict)

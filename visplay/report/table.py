@@ -77,7 +77,7 @@ def _labels(rows: Sequence[ScoreRow]) -> str:
         for row in asked
     ]
     sight = [_sight(row) for row in asked if row.blind_share is not None]
-    cost = [_cost(row) for row in asked if row.votes and (row.second_votes or row.blind_votes)]
+    cost = [_cost(row) for row in asked if row.votes and (row.second_votes or row.blind_votes or row.audit_votes)]
     return "\n".join([grid(header, body), *map(_accounting, asked), *sight, *cost]) if asked else ""
 
 
@@ -95,7 +95,7 @@ def _sight(row: ScoreRow) -> str:
 
 def _cost(row: ScoreRow) -> str:
     """What the votes beyond the first pass cost, against it."""
-    extra = {"in a second pass": row.second_votes, "blind": row.blind_votes}
+    extra = {"in a second pass": row.second_votes, "blind": row.blind_votes, "for the audit": row.audit_votes}
     shown = (f"{count} {name} ({points(count / row.votes)} %)" for name, count in extra.items() if count and row.votes)
     return f"{row.name}: {row.votes} votes, {', '.join(shown)}"
 

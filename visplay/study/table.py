@@ -42,7 +42,7 @@ LABELS: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
     "AUROC of trust": lambda row: row.get("trust_auroc"),
     "answered blind": lambda row: row.get("blind_share_kept"),
     "distinct": lambda row: row.get("distinct_kept"),
-    "more votes": lambda row: _more(row.get("votes"), row.get("second_votes"), row.get("blind_votes")),
+    "more votes": lambda row: _more(row.get("votes"), *map(row.get, ("second_votes", "blind_votes", "audit_votes"))),
 }
 
 
