@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -297,6 +299,17 @@ def test_figure_shows_calibration_where_there_is_an_audit(tmp_path: Path) -> Non
     assert ">Confidence against truth<" in audited and ">right, by audit 50.0%<" in audited
     assert ">valid, by audit 66.7%<" in audited
     assert ">Confidence against truth<" not in draw([BASE, FIRST], tmp_path / "plain.svg").read_text()
+
+
+def test_figure_has_a_bar_for_each_interval_of_greedy_and_of_the_audit(tmp_path: Path) -> None:
+    def bars(first: ScoreRow) -> dict[str, int]:
+        picture = draw([BASE, first], tmp_path / "bars.svg").read_text()
+        colors = re.findall(r"stroke: (#\w+); stroke-opacity: 0.3; stroke-width: 7", picture)
+        return dict(Counter(colors))
+
+    assert bars(FIRST) == {"#0072b2": 2}
+    without_bins = dataclasses.replace(AUDIT, calibration=())
+    assert bars(dataclasses.replace(FIRST, audit=without_bins)) == {"#0072b2": 2, "#000000": 1, "#56b4e9": 1}
 
 
 def test_figure_says_what_was_not_measured(tmp_path: Path) -> None:

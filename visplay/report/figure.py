@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from visplay.report.calibration import calibration
-from visplay.report.scores import ScoreRow
+from visplay.report.scores import Interval, ScoreRow
 from visplay.report.trust import Rate
 
 # Okabe and Ito's colours, told apart by colour-blind readers; each curve has its own marker for print in grey.
@@ -40,13 +40,14 @@ _LINE_GAP = 0.075  # of a panel's height: two labels at a line's end must not to
 
 
 class Curve(NamedTuple):
-    """One line of a panel: `shares[i]` in [0, 1] belongs to row i, None where it does not apply."""
+    """One line of a panel: `shares[i]` in [0, 1] belongs to row i, None where it does not apply; so do `intervals`."""
 
     label: str
     shares: Sequence[float | None]
     color: str
     marker: str
     is_main: bool = False
+    intervals: Sequence[Interval | None] = ()
 
 
 def draw(rows: Sequence[ScoreRow], path: Path) -> Path:
@@ -56,8 +57,7 @@ def draw(rows: Sequence[ScoreRow], path: Path) -> Path:
         figure = Figure(figsize=(15 if audited else 10, 4), layout="constrained", dpi=150)
         ability, labels, *trust = figure.subplots(1, 3 if audited else 2)
         ability.set_title("Held-out accuracy", loc="left", fontweight="bold")
-        ability.text(1.02, -0.03, "bar: 95 % interval of greedy", transform=ability.transAxes, va="top", color=_GREY)
-        _intervals(ability, rows)
+        ability.text(1.02, -0.03, "bar: 95 % interval", transform=ability.transAxes, va="top", color=_GREY)
         _panel(ability, rows, _ability_curves(rows))
         labels.set_title("The silver labels behind it", loc="left", fontweight="bold")
         labels.set_ylim(0, 1.05)
@@ -72,7 +72,7 @@ def _ability_curves(rows: Sequence[ScoreRow]) -> list[Curve]:
     return [
         Curve("majority vote", [row.majority for row in rows], _ORANGE, "^"),
         Curve("one sample", [row.one_sample for row in rows], _GREEN, "s"),
-        Curve("greedy", [row.greedy for row in rows], _BLUE, "o", is_main=True),
+        Curve("greedy", [row.greedy for row in rows], _BLUE, "o", True, [row.greedy_interval for row in rows]),
     ]
 
 
@@ -81,32 +81,34 @@ def _label_curves(rows: Sequence[ScoreRow]) -> list[Curve]:
         row.distinct_questions / row.candidates if row.distinct_questions is not None and row.candidates else None
         for row in rows
     ]
-    audits = [row.audit for row in rows]
+    valid = [row.audit.validity if row.audit else None for row in rows]
+    right = [row.audit.silver_accuracy if row.audit else None for row in rows]
     return [
         Curve("distinct questions", distinct, _GREEN, "s"),
         Curve("mean confidence", [row.mean_confidence for row in rows], _ORANGE, "^"),
         Curve("kept, of all", [row.kept_share for row in rows], _PURPLE, "D"),
-        Curve("valid, by audit", [_mean(one.validity) if one else None for one in audits], _BLACK, "X"),
-        Curve("right, by audit", [_mean(one.silver_accuracy) if one else None for one in audits], _SKY, "v"),
+        _rates("valid, by audit", valid, _BLACK, "X"),
+        _rates("right, by audit", right, _SKY, "v"),
         Curve("right, of kept", [row.silver_accuracy for row in rows], _BLUE, "o", is_main=True),
     ]
 
 
-def _mean(rate: Rate | None) -> float | None:
-    return rate.mean if rate else None
+def _rates(label: str, rates: Sequence[Rate | None], color: str, marker: str) -> Curve:
+    shares = [rate.mean if rate else None for rate in rates]
+    return Curve(label, shares, color, marker, intervals=[(rate.low, rate.high) if rate else None for rate in rates])
 
 
-def _intervals(axes: Axes, rows: Sequence[ScoreRow]) -> None:
-    for row in rows:
-        if row.greedy is not None and row.greedy_interval is not None:
-            low, high = row.greedy_interval
-            axes.vlines(row.iteration, low, high, color=_BLUE, alpha=0.3, linewidth=7)
+def _intervals(axes: Axes, rows: Sequence[ScoreRow], curve: Curve) -> None:
+    for row, interval in zip(rows, curve.intervals, strict=False):
+        if interval is not None:
+            axes.vlines(row.iteration, *interval, color=curve.color, alpha=0.3, linewidth=7)
 
 
 def _panel(axes: Axes, rows: Sequence[ScoreRow], curves: Sequence[Curve]) -> None:
     """Draw the curves that have a figure, and name the axes as a reader thinks of them."""
     ends: list[tuple[float, Curve]] = []
     for curve in curves:
+        _intervals(axes, rows, curve)
         points = [(row.iteration, share) for row, share in zip(rows, curve.shares, strict=True) if share is not None]
         if points:
             width, line = (2.4, "-") if curve.is_main else (1.4, "--")
