@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from visplay.engine import embedding
-from visplay.roles.clusters import bleu_distances, cluster_sizes, cosine_distances, scoped_groups
+from visplay.labels.bleu import bleu_distances
+from visplay.roles.clusters import cluster_sizes, cosine_distances, scoped_groups
 
 RED, BLUE, COLOR = "how many red objects are there?", "how many blue objects are there?", "what color is the circle?"
 

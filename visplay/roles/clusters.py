@@ -1,13 +1,8 @@
 """Which questions say much the same: how large is the cluster that each question shares with its neighbours?
 
 Agglomerative clustering with average linkage, inside one image's group or the whole batch. The distance is the cosine
-distance of embeddings, or 1 - BLEU (the paper's). Embeddings come from a callable, see `visplay.engine.embedding`.
-
-BLEU is sentence BLEU, as in the released code: up to 4-grams of words split at white space, zero matches smoothed to
-0.1 (Chen and Cherry 2014, method 1), no word in common gives 0. Deviations from the released code:
-1. symmetric: the mean of both directions, where the released code's distance depends on the order of the batch;
-2. words are lower-cased, and a text shorter than four words is scored on the orders that it has;
-3. computed with sparse matrices for all pairs at once; exact.
+distance of embeddings, or 1 - BLEU (the paper's, see `visplay.labels.bleu`). Embeddings come from a callable, see
+`visplay.engine.embedding`.
 """
 
 from __future__ import annotations
@@ -17,16 +12,9 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.sparse import csr_array
-from scipy.spatial.distance import squareform
 
 from visplay.engine.embedding import Embedder
-
-Floats = NDArray[np.float32]
-
-_MAX_ORDER = 4
-_NO_MATCH = 0.1  # stands in for zero matching n-grams
+from visplay.labels.bleu import Floats, distances_of, joined, ngram_matrices
 
 
 def scoped_groups(image_ids: Sequence[str], scope: str) -> list[str]:
@@ -74,11 +62,6 @@ def cosine_distances(embeddings: Floats) -> Floats:
     return np.clip(1 - embeddings @ embeddings.T, 0, 2)
 
 
-def bleu_distances(texts: Sequence[str]) -> Floats:
-    """1 - BLEU between all texts, the mean of both directions; (n, n) in [0, 1]."""
-    return _bleu_distances(_ngram_matrices(texts))
-
-
 def _distances_between(
     texts: Sequence[str], method: str, embed: Embedder | None
 ) -> Callable[[NDArray[np.int_]], Floats]:
@@ -90,60 +73,15 @@ def _distances_between(
             embeddings = embed(texts)
             return lambda rows: cosine_distances(embeddings[rows])
         case "bleu":
-            matrices = _ngram_matrices(texts)
-            return lambda rows: _bleu_distances([matrix[rows] for matrix in matrices])
+            matrices = ngram_matrices(texts)
+            return lambda rows: distances_of([matrix[rows] for matrix in matrices])
     raise ValueError(f"diversity {method!r} is unknown; use embedding or bleu")
 
 
 def _sizes(distances: Floats, counts: NDArray[np.int_], threshold: float) -> list[int]:
     """Cluster size of each distinct text, given how often each occurs: copies count in sizes and in mean distances."""
     copies = np.repeat(np.arange(len(counts)), counts)
-    if len(copies) == 1:
-        return [1]
     np.fill_diagonal(distances, 0)
-    tree = linkage(squareform(distances[np.ix_(copies, copies)], checks=False), "average")
-    labels = fcluster(tree, threshold, "distance")
+    labels = joined(distances[np.ix_(copies, copies)], threshold)
     first_copy = np.cumsum(counts) - counts
     return np.bincount(labels)[labels[first_copy]].tolist()
-
-
-def _ngram_matrices(texts: Sequence[str]) -> list[csr_array]:
-    words = [text.lower().split() for text in texts]
-    return [_ngram_matrix(words, order) for order in range(1, _MAX_ORDER + 1)]
-
-
-def _ngram_matrix(words: Sequence[Sequence[str]], order: int) -> csr_array:
-    """0/1 matrix (texts, numbered n-grams): the second "the" of a text is another column than its first.
-
-    So the product of two rows is the sum over n-grams of the smaller count: BLEU's clipped matches.
-    """
-    columns: dict[tuple[tuple[str, ...], int], int] = {}
-    indices: list[int] = []
-    row_ends = [0]
-    for row in words:
-        seen: Counter[tuple[str, ...]] = Counter()
-        for ngram in zip(*(row[start:] for start in range(order)), strict=False):
-            seen[ngram] += 1
-            indices.append(columns.setdefault((ngram, seen[ngram]), len(columns)))
-        row_ends.append(len(indices))
-    return csr_array((np.ones(len(indices), np.float32), indices, row_ends), shape=(len(words), max(1, len(columns))))
-
-
-def _bleu_distances(matrices: Sequence[csr_array]) -> Floats:
-    bleu = _bleu(matrices)
-    return np.clip(1 - (bleu + bleu.T) / 2, 0, 1)
-
-
-def _bleu(matrices: Sequence[csr_array]) -> Floats:
-    """BLEU of each row as the hypothesis with each column as its reference; brevity penalty exp(min(0, 1 - r / h))."""
-    lengths = np.asarray(matrices[0].sum(axis=1), np.float32)
-    orders = np.clip(lengths, 1, len(matrices))
-    log_bleu: Floats = np.minimum(0, 1 - lengths[None, :] / np.maximum(lengths, 1)[:, None])
-    for matrix in matrices:
-        totals = np.asarray(matrix.sum(axis=1), np.float32)[:, None]
-        matches = (matrix @ matrix.T).toarray()
-        if matrix is matrices[0]:
-            disjoint = matches == 0
-        log_precision = np.log(np.maximum(matches, _NO_MATCH) / np.maximum(totals, 1))
-        log_bleu += np.where(totals > 0, log_precision, 0) / orders[:, None]
-    return np.where(disjoint, np.float32(0), np.exp(log_bleu))
