@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from visplay.labels.quota import asked, repeated, surplus_of_kinds
+from visplay.labels.quota import asked, one_for_all, repeated, surplus_of_kinds
 from visplay.labels.trust import kind
 from visplay.records import Question
 
@@ -57,6 +57,18 @@ def test_questions_repeat_each_other_by_type_and_folded_text_on_any_image() -> N
     one = Question("1", "i", "numerical", "How many dogs?")
     assert asked(one) == asked(Question("2", "j", "numerical", "how many  DOGS"))
     assert asked(one) != asked(Question("3", "i", "short_text", "How many dogs?"))
+
+
+CIRCLE, HERE, SEVENS = "what color is small circle", "what color is small circle here", "how many 7 are there"
+
+
+def test_texts_of_one_type_that_say_much_the_same_go_by_the_first_of_them() -> None:
+    # CIRCLE is HERE without its last word: BLEU exp(1 - 6/5) = .82; back (5/6 * 4/5 * 3/4 * 2/3)^(1/4) = .76: 1 - .79
+    questions = [("short_text", HERE), ("short_text", CIRCLE), ("numerical", HERE), ("short_text", SEVENS)]
+    itself = {one: one for one in questions}
+    assert one_for_all(questions, 0.0) == one_for_all(questions, 0.2) == itself
+    assert one_for_all(questions, 0.22) == itself | {("short_text", HERE): ("short_text", CIRCLE)}
+    assert one_for_all([], 0.5) == {}
 
 
 def test_a_yes_no_question_is_a_kind_of_its_own() -> None:

@@ -258,6 +258,17 @@ def test_quotas_that_leave_room_for_nothing_are_refused(write):
     assert load_recipe(write(), ["labels.quota={yes_no: 0.25}", "labels.blind_share=null"]).labels.quota.yes_no == 0.25
 
 
+def test_a_distance_of_repeats_is_refused_where_repeats_have_no_limit(write):
+    assert problems(write(), "labels.repeat_distance=0.5") == [
+        "labels.repeat_distance: repeats have no limit; set labels.repeat_share below 1, or 0"
+    ]
+    both = ["labels.repeat_distance=0.5", "labels.repeat_share=0.1"]
+    assert load_recipe(write(), both).labels.repeat_distance == 0.5
+    assert problems(write(), "labels.repeat_distance=1.5", "labels.repeat_share=0.1") == [
+        "labels.repeat_distance: 1.5 is out of range; use 0 to 1"
+    ]
+
+
 VLLM = "sampling: {engine: vllm, command: vllm serve, gpus: [6, '4,5']}\n"
 
 

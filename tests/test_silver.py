@@ -140,6 +140,24 @@ def test_a_question_that_was_kept_too_often_is_asked_before() -> None:
     assert settled(settings, "xyz", before="abcdx") == [None] * 3  # 2 of 8
 
 
+def test_questions_that_say_much_the_same_share_their_share() -> None:
+    def dropped(distance: float, *before: str) -> list[str | None]:
+        settings = dataclasses.replace(SETTINGS, repeat_share=0.0, repeat_distance=distance)
+        kept = Counter(("short_text", text) for text in before)
+        texts = "What color is the small circle?", "What color is the small circle here?", "How many 7s are there?"
+        votes = ballot(*["cat"] * 5, *["bird"] * 3)
+        rows = judge([candidate(text, text) for text in texts], [votes] * 3, settings, "Q1", "R0")
+        found = settle(rows, settings, kept)
+        assert account(found)["distinct_kept"] == 1  # by the text as it stands
+        return [row.dropped for row in found]
+
+    assert dropped(0.0) == [None, None, None]
+    assert dropped(0.5) == [None, "asked before", None]
+    now = "what color is small circle now"
+    assert dropped(0.0, now) == [None, None, None]
+    assert dropped(0.5, now) == ["asked before", "asked before", None]
+
+
 def test_a_type_keeps_to_its_quota_and_those_asked_last_go() -> None:
     settings = dataclasses.replace(SETTINGS, quota=QuotaSettings(short_text=0.5))
     assert settled(settings, "xyzA") == [None, "surplus of its type", "surplus of its type", None]

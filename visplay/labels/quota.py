@@ -8,20 +8,36 @@ that any such choice can leave.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 from visplay.labels.answers import folded
+from visplay.labels.bleu import bleu_distances, joined
 from visplay.records import Question
 
+Asked: TypeAlias = tuple[str, str]
 _Name = TypeVar("_Name", bound=Hashable)
 
 _ROUNDING = 1e-9  # 0.29 * 100 is 28.999...
 
 
-def asked(question: Question) -> tuple[str, str]:
+def asked(question: Question) -> Asked:
     """What makes two questions the same about whatever images: type, and text but for case, articles and the like."""
     return question.type, folded(question.text)
+
+
+def one_for_all(questions: Iterable[Asked], distance: float) -> dict[Asked, Asked]:
+    """For each question the one that stands for all that say much the same: of one type, the first in the alphabet.
+
+    Clusters of the different texts by 1 - BLEU, with average linkage, join at this distance; at 0 none do.
+    """
+    found = {one: one for one in sorted(questions)}
+    for kind in {kind for kind, _ in found} if distance else ():
+        texts = [text for other, text in found if other == kind]
+        first: dict[int, str] = {}
+        for text, cluster in zip(texts, joined(bleu_distances(texts), distance), strict=True):
+            found[kind, text] = kind, first.setdefault(cluster, text)
+    return found
 
 
 def surplus_of_kinds(kinds: Sequence[str], shares: Mapping[str, float]) -> set[int]:

@@ -7,7 +7,7 @@ holds, in their order. Nothing disappears: `account` refuses numbers that do not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import fmean
 from typing import Any
@@ -104,7 +104,8 @@ def settle(
     The rules only ever drop, and are gone through until none of them has anything left to drop: then all of them hold.
     """
     settled, known = list(rows), before or Counter()
-    while (again := _quotas(_balanced(_novel(settled, settings, known), settings), settings)) != settled:
+    names = quota.one_for_all([*kept_texts(rows), *known], settings.repeat_distance)
+    while (again := _quotas(_balanced(_novel(settled, settings, known, names), settings), settings)) != settled:
         settled = again
     return settled
 
@@ -188,12 +189,18 @@ def _trusted(row: SilverAnswer, trust: TrustOf, settings: LabelSettings) -> Silv
     return replace(row, trust=found, dropped="little trust" if doubtful else row.dropped)
 
 
-def _novel(rows: list[SilverAnswer], settings: LabelSettings, before: Counter[tuple[str, str]]) -> list[SilverAnswer]:
-    """No question's text beyond its share of what was ever kept."""
+def _novel(
+    rows: list[SilverAnswer],
+    settings: LabelSettings,
+    before: Counter[quota.Asked],
+    names: Mapping[quota.Asked, quota.Asked],
+) -> list[SilverAnswer]:
+    """No question's text, or those that count as one by their `names`, beyond its share of what was ever kept."""
     if settings.repeat_share == 1:
         return rows
     places, questions = _kept(rows)
-    repeats = quota.repeated([quota.asked(question) for question in questions], settings.repeat_share, before)
+    earlier = Counter(names[one] for one in before.elements())
+    repeats = quota.repeated([names[quota.asked(question)] for question in questions], settings.repeat_share, earlier)
     return _dropped(rows, {places[i] for i in repeats}, "asked before")
 
 

@@ -52,6 +52,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "labels.blind_votes": (1, None),
     "labels.blind_share": (0.01, 1),
     "labels.repeat_share": (0, 1),
+    "labels.repeat_distance": (0, 1),
     "labels.quota.yes_no": (0, 1),
     "labels.quota.multiple_choice": (0, 1),
     "labels.quota.numerical": (0, 1),

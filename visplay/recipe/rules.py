@@ -34,6 +34,7 @@ def problems(values: Values, world_size: int) -> list[str]:
         _invalid,
         _blind,
         _quota,
+        _repeats,
         _audit,
         _shares,
         _benchmarks,
@@ -175,6 +176,12 @@ def _quota(values: Values) -> list[str]:
     if not quota or total >= 1 - 1e-9:
         return []
     return [f"labels.quota: the shares are {total:g} in all, so that nothing could be kept; raise them to 1 or more"]
+
+
+def _repeats(values: Values) -> list[str]:
+    if not values.get("labels.repeat_distance") or values.get("labels.repeat_share", 1) < 1:
+        return []
+    return ["labels.repeat_distance: repeats have no limit; set labels.repeat_share below 1, or 0"]
 
 
 def _audit(values: Values) -> list[str]:

@@ -124,6 +124,7 @@ class LabelSettings:
     blind_votes: int = 5  # for each of them, on each row that is kept so far
     blind_share: float | None = 0.5  # of blind votes beyond chance for the silver answer: dropped; None: only measured
     repeat_share: float = 1.0  # of all rows ever kept, for one question's text; 1: no limit
+    repeat_distance: float = 0.0  # texts whose clusters join at this 1 - BLEU count as one text; 0: only the same text
     quota: QuotaSettings = field(default_factory=QuotaSettings)
 
     @property
