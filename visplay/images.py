@@ -224,7 +224,7 @@ def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def _digest(file: Encoded) -> str:
     file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(file.read()).hexdigest()
 
 
 def _name(record: ImageRecord) -> str:

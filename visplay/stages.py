@@ -148,7 +148,9 @@ def score(run: Run, recipe: Recipe, k: int, judged: str, labelled: Path | None, 
     for name in PER_QUESTION:
         scored.pop(name, None)
     return ScoreRow(
-        iteration=k, checkpoint=str(_found(run, judged)), **(scored | mixing.origin(run, recipe, k) | _audit_cost(run, k))
+        iteration=k,
+        checkpoint=str(_found(run, judged)),
+        **(scored | mixing.origin(run, recipe, k) | _audit_cost(run, k)),
     )
 
 
