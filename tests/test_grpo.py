@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,7 @@ from visplay.engine import grpo
 from visplay.engine.grpo import NonFiniteError, Row, Score
 from visplay.engine.journal import Journal
 from visplay.engine.loaded import load_frozen
+from visplay.engine.lora_trainer import LoraTrainer
 from visplay.engine.models import vision_tower
 from visplay.engine.prompts import encode
 from visplay.images import PoolImage
@@ -410,6 +412,29 @@ def test_a_frozen_vision_tower_keeps_nothing_for_gradients(base: Path, tmp_path:
         tower.register_forward_hook(lambda _, given, seen: kept.append(seen.pooler_output.requires_grad))
         made.loss()
     assert kept and set(kept) == {not frozen}
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+@pytest.mark.parametrize(("rank", "frozen", "targets"), [(None, True, []), (4, True, []), (4, False, ["q_proj"])])
+def test_checkpointing_does_not_have_an_untrained_vision_tower_read_again(
+    base: Path, tmp_path: Path, rank: int | None, frozen: bool, targets: list[str], reentrant: bool
+) -> None:
+    chosen = recipe(gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": reentrant})
+    chosen.freeze_vision, chosen.lora.rank, chosen.lora.targets = frozen, rank, targets
+    config = grpo.settings(chosen, 2, 3, 6, 0, tmp_path)
+    calls: Counter[str] = Counter()
+    kept: list[bool] = []
+    with closing(Journal(tmp_path, "reasoner", 2, 2)) as journal:
+        trainer = (LoraTrainer if rank else grpo.Trainer)(base, ROWS, by_length, chosen, config, journal)
+        text, tower = trainer.model.get_decoder(), vision_tower(trainer.model)
+        places = {"tower": tower, "block": tower.blocks[0].attn, "text": text, "layer": text.layers[0].self_attn}
+        for name, place in places.items():
+            place.register_forward_pre_hook(lambda *_, name=name: calls.update([name]))
+        tower.register_forward_hook(lambda _, given, seen: kept.append(seen.pooler_output.requires_grad))
+        trainer.train()
+    assert calls["layer"] > calls["text"]  # what is trained is read again
+    assert calls["block"] == calls["tower"] > 0
+    assert not any(kept)
 
 
 def test_other_images_give_another_loss(step: Step) -> None:

@@ -128,6 +128,13 @@ def freeze_vision(model: PreTrainedModel) -> None:
     vision_tower(model).requires_grad_(False)
 
 
+def spare_graph(model: torch.nn.Module) -> None:
+    """Where nothing of the vision tower is trained, have it read without a graph, which checkpointing would ask for."""
+    tower = model.get_encoder("image")  # of a model without one it is the model
+    if not any(weights.requires_grad for weights in tower.parameters()):
+        tower.forward = torch.no_grad()(tower.forward)
+
+
 def vision_tower(model: PreTrainedModel) -> torch.nn.Module:
     """What reads pictures, with its projection to the text model."""
     tower = model.get_encoder("image")

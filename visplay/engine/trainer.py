@@ -55,6 +55,7 @@ class Trainer(SharingTrainer):
         self._start, self._rows, self._reward, self._journal = start, rows, reward, journal
         self._recipe, self._choice = recipe, choice
         model = self._model(config)
+        models.spare_graph(model)
         self._turn: list[int] = []  # the row of each completion that is this process's own
         self._read = []
         self._as_loaded = copy.deepcopy((model.config, model.generation_config))
