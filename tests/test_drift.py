@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from math import log
 from pathlib import Path
 
@@ -50,6 +51,25 @@ def test_log_probabilities_are_those_of_the_model_alone_whatever_is_read_beside(
         expected = torch.stack([spread[at - 1, ids[at]] for at in range(len(ids) - len(found), len(ids))])
         assert len(found) == len(processor.tokenizer(completion.text).input_ids) + (not completion.truncated)
         assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_a_completion_ends_as_the_model_ends_its_turn_where_other_tokens_end_it_too(base: Path, tmp_path: Path) -> None:
+    several = Path(shutil.copytree(base, tmp_path / "several"))
+    settings = json.loads((several / "generation_config.json").read_text())
+    tokenizer = models.load_processor(base, 4, 64).tokenizer
+    ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
+    (several / "generation_config.json").write_text(json.dumps(settings | {"eos_token_id": ends}))
+    for one, other in zip(log_probs(several, POOL, COMPLETED), log_probs(base, POOL, COMPLETED), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_of_a_completion_that_was_cut_off_before_its_first_letter_nothing_is_read(base: Path) -> None:
+    nothing = [(COMPLETED[0][0], Completion("", truncated=True))]
+    assert [len(found) for found in log_probs(base, POOL, nothing)] == [0]
+    beside = log_probs(base, POOL, [*nothing, *COMPLETED])
+    assert len(beside[0]) == 0
+    for one, other in zip(beside[1:], log_probs(base, POOL, COMPLETED), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
 
 
 def test_the_estimate_averages_to_the_divergence() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import ProcessorMixin
+from transformers import PreTrainedModel, ProcessorMixin
 
 from visplay.engine import models
 from visplay.engine.loaded import load_frozen
@@ -25,15 +25,16 @@ def log_probs(
     """
     model = load_frozen(checkpoint)
     processor = models.load_processor(checkpoint, pool.min_tokens, pool.max_tokens)
-    end = models.end_tokens(model, processor)[0]
+    end = _end(model, processor)
     found: list[torch.Tensor] = []
     for first in range(0, len(completed), batch):
         asked, completions = zip(*completed[first : first + batch], strict=True)
         texts = processor.tokenizer([one.text for one in completions], add_special_tokens=False).input_ids
         ends = [[] if one.truncated else [end] for one in completions]
         written = [ids + after for ids, after in zip(texts, ends, strict=True)]
-        inputs = {name: value.to(model.device) for name, value in _continued(processor, asked, written).items()}
-        width = max(map(len, written))
+        width = max(1, *map(len, written))
+        continued = _continued(processor, asked, written, width)
+        inputs = {name: value.to(model.device) for name, value in continued.items()}
         with torch.inference_mode():
             logits = model(**inputs, logits_to_keep=width + 1).logits[:, :-1].float()
         chosen = logits.gather(-1, inputs["input_ids"][:, -width:, None])[..., 0]
@@ -52,12 +53,18 @@ def divergence(here: Sequence[torch.Tensor], there: Sequence[torch.Tensor]) -> t
     return torch.expm1(ratio) - ratio
 
 
+def _end(model: PreTrainedModel, processor: ProcessorMixin) -> int:
+    """The token that ends a turn: of those that may, the tokenizer's own."""
+    ends, usual = models.end_tokens(model, processor), processor.tokenizer.eos_token_id
+    return usual if usual in ends else ends[0]
+
+
 def _continued(
-    processor: ProcessorMixin, asked: Sequence[Request], written: Sequence[Sequence[int]]
+    processor: ProcessorMixin, asked: Sequence[Request], written: Sequence[Sequence[int]], width: int
 ) -> dict[str, torch.Tensor]:
-    """The inputs of prompts, padded on the left, with what was written after them, padded on the right."""
-    inputs, width = encode(processor, asked), max(map(len, written))
-    after = torch.tensor([[*ids, *[ids[-1]] * (width - len(ids))] for ids in written])
+    """The inputs of prompts, padded on the left, with what was written after them, padded on the right to `width`."""
+    inputs, empty = encode(processor, asked), processor.tokenizer.pad_token_id
+    after = torch.tensor([[*ids, *[empty] * (width - len(ids))] for ids in written])
     seen = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids in written])
     inputs["input_ids"] = torch.cat([inputs["input_ids"], after], dim=1)
     inputs["attention_mask"] = torch.cat([inputs["attention_mask"], seen], dim=1)
