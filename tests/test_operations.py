@@ -1,0 +1,35 @@
+"""What sharing saves, in floating-point operations of the bench's contests: they are the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bench_models
+import pytest
+from contest import counted
+from sampling_contests import Arena, Sampling
+from step_contests import GrpoStep, contests
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning", "ignore:.*rollout_func")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen2.5-VL of 7 million parameters."""
+    return bench_models.make("small", tmp_path_factory.mktemp("bench"))
+
+
+# Tokens by hand: 8 x (300 + 32) for 300 + 8 x 32 is 4.8, 8 x (300 + 128) for 300 + 8 x 128 is 2.6; 8 pictures for one.
+@pytest.mark.parametrize(("new", "least"), [(32, 4.5), (128, 2.5)])
+def test_log_probs_and_backward_of_eight_completions_take_a_fraction_of_the_operations(
+    small: Path, new: int, least: float
+) -> None:
+    learning = next(contests(small, [GrpoStep(image_tokens=256, new=new, group=8)]))
+    learning.ours()  # the first reading is compared with the stock way
+    assert counted(learning.theirs) / counted(learning.ours) >= least
+
+
+def test_of_eight_samples_picture_and_prompt_are_read_once(small: Path) -> None:
+    arena, asked = Arena(small), Sampling(image_tokens=256, questions=1, n=8, new=1, images=1).requests
+    alone = counted(lambda: arena.stock(asked, n=1, new=1))
+    assert 8 * alone / counted(lambda: arena.ours(asked, n=8, new=1)) >= 0.85 * 8
