@@ -45,20 +45,24 @@ class Noise(PoolImage):
 
 
 def contests(model: Path, steps: Sequence[GrpoStep]) -> Iterator[Contest]:
-    """For each step the whole of it, and the part that comes after the completions."""
+    """For each step the whole of it, and the part that comes after the completions; held before the next is made."""
     for step in steps:
-        many = f", {step.prompts} prompts" if step.prompts > 1 else ""
-        what = f"{step.image_tokens} image tokens, G {step.group}, {step.new} new{many}"
-        tokens = step.prompts * step.group * step.new
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            ours = Ours(model, step, folder, stack)
-            stock = Stock(model, step, folder)
-            yield Contest(f"log-probs and backward, {what}", ours.learn, stock.learn)
-            yield Contest(f"GRPO step, {what}", ours.step, stock.step, tokens)
-        del ours, stock
+        yield from _contests(model, step)
         gc.collect()
         torch.cuda.empty_cache()
+
+
+def _contests(model: Path, step: GrpoStep) -> Iterator[Contest]:
+    """Whoever still has a contest when it is over does not keep the two models alive."""
+    many = f", {step.prompts} prompts" if step.prompts > 1 else ""
+    what = f"{step.image_tokens} image tokens, G {step.group}, {step.new} new{many}"
+    tokens = step.prompts * step.group * step.new
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sides = [Ours(model, step, folder, stack), Stock(model, step, folder)]
+        stack.callback(sides.clear)
+        yield Contest(f"log-probs and backward, {what}", lambda: sides[0].learn(), lambda: sides[1].learn())
+        yield Contest(f"GRPO step, {what}", lambda: sides[0].step(), lambda: sides[1].step(), tokens)
 
 
 class Side:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import bench_models
@@ -9,6 +10,7 @@ import pytest
 from contest import counted
 from sampling_contests import Arena, Sampling
 from step_contests import GrpoStep, contests
+from transformers import Qwen2_5_VLForConditionalGeneration
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning", "ignore:.*rollout_func")
 
@@ -24,7 +26,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_log_probs_and_backward_of_eight_completions_take_a_fraction_of_the_operations(
     small: Path, new: int, least: float
 ) -> None:
-    learning = next(contests(small, [GrpoStep(image_tokens=256, new=new, group=8)]))
+    held = contests(small, [GrpoStep(image_tokens=256, new=new, group=8)])
+    learning = next(held)
     learning.ours()  # the first reading is compared with the stock way
     assert counted(learning.theirs) / counted(learning.ours) >= least
 
@@ -33,3 +36,16 @@ def test_of_eight_samples_picture_and_prompt_are_read_once(small: Path) -> None:
     arena, asked = Arena(small), Sampling(image_tokens=256, questions=1, n=8, new=1, images=1).requests
     alone = counted(lambda: arena.stock(asked, n=1, new=1))
     assert 8 * alone / counted(lambda: arena.ours(asked, n=8, new=1)) >= 0.85 * 8
+
+
+def models_alive() -> int:
+    return sum(isinstance(one, Qwen2_5_VLForConditionalGeneration) for one in gc.get_objects())
+
+
+def test_the_two_models_of_a_size_are_gone_before_those_of_the_next_are_made(base: Path) -> None:
+    gc.collect()  # those of other tests
+    before, held, alive = models_alive(), [], []
+    for contest in contests(base, [GrpoStep(image_tokens=4, new=2, group=2)] * 3):
+        held.append(contest)
+        alive.append(models_alive() - before)
+    assert alive == [2] * 6
