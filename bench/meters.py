@@ -1,4 +1,4 @@
-"""What the benches measure with: peak memory of this process, and pictures of a wanted size."""
+"""What the benches measure with: peak memory of this process, the peaks of its GPU, and pictures of a wanted size."""
 
 from __future__ import annotations
 
@@ -13,9 +13,24 @@ import torch
 from PIL import Image
 
 from visplay.images import TOKEN_SIDE
+from visplay.plan.gpus import GPUS, Gpu
 
 # Tensors are mapped, and given back at once, so that resident memory follows what is alive.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "OMP_NUM_THREADS": "1"}
+
+# Driver's name -> data sheet. Others of nearly the same name are slower: a 4090 of a laptop, an H100 for a PCIe slot.
+_GPUS = {
+    "NVIDIA A100-SXM4-80GB": "A100-80",
+    "NVIDIA H100 80GB HBM3": "H100-80",
+    "NVIDIA H200": "H200",
+    "NVIDIA L40S": "L40S",
+    "NVIDIA GeForce RTX 4090": "RTX-4090",
+}
+
+
+def gpu_named(name: str) -> Gpu | None:
+    """The data sheet of the GPU that a driver calls so, where it is known."""
+    return GPUS.get(_GPUS.get(name, ""))
 
 
 def with_exact_memory() -> None:

@@ -201,12 +201,10 @@ def _timed(work) -> float:
 def _mfu(operations: int, seconds: float) -> float | None:
     """Share of the peak of this GPU; None where it is not known."""
     import torch
+    from meters import gpu_named
 
-    from visplay.plan.gpus import GPUS
-
-    name = torch.cuda.get_device_name().replace(" ", "-") if torch.cuda.is_available() else ""
-    peaks = [gpu.tflops for gpu in GPUS.values() if gpu.name.removesuffix("-80") in name]
-    return operations / seconds / (peaks[0] * 1e12) if peaks else None
+    gpu = gpu_named(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
+    return operations / seconds / (gpu.tflops * 1e12) if gpu else None
 
 
 def _report(folder: Path) -> str:

@@ -68,11 +68,12 @@ def _figures(chosen: argparse.Namespace, folder: Path, without: set[str]) -> Ite
     import scaling
     import sizes
     from contest import figures, hold
+    from meters import gpu_named
 
     size = sizes.QUICK if chosen.quick else sizes.WHOLE
     for contest in _contests(chosen, size, folder):
         if contest.name not in without:
-            yield contest.name, figures(hold(contest, size.repeats), _gpu())
+            yield contest.name, figures(hold(contest, size.repeats), gpu_named(_device()))
     if "scaling" in chosen.only and not without.issuperset(scaling.names(size.pools)):
         yield from scaling.pools(size.pools, folder / "pools")
 
@@ -129,13 +130,6 @@ def _device() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread"
-
-
-def _gpu() -> Any:
-    """The data sheet of the GPU, where it is known."""
-    from visplay.plan.gpus import GPUS
-
-    return next((gpu for name, gpu in GPUS.items() if name.split("-")[0] in _device()), None)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,9 +8,12 @@ from pathlib import Path
 import bench_models
 import pytest
 from contest import counted
+from meters import gpu_named
 from sampling_contests import Arena, Sampling
 from step_contests import GrpoStep, contests
 from transformers import Qwen2_5_VLForConditionalGeneration
+
+from visplay.plan.gpus import GPUS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning", "ignore:.*rollout_func")
 
@@ -36,6 +39,12 @@ def test_of_eight_samples_picture_and_prompt_are_read_once(small: Path) -> None:
     arena, asked = Arena(small), Sampling(image_tokens=256, questions=1, n=8, new=1, images=1).requests
     alone = counted(lambda: arena.stock(asked, n=1, new=1))
     assert 8 * alone / counted(lambda: arena.ours(asked, n=8, new=1)) >= 0.85 * 8
+
+
+def test_a_gpu_is_known_by_its_whole_name_only() -> None:
+    assert gpu_named("NVIDIA GeForce RTX 4090") == GPUS["RTX-4090"]
+    for other in ("NVIDIA RTX 6000 Ada Generation", "NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA H100 PCIe", "CPU"):
+        assert gpu_named(other) is None
 
 
 def models_alive() -> int:
