@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +14,24 @@ from visplay.plan.gpus import Gpu
 
 
 @dataclass(frozen=True)
+class Writing:
+    """`tokens` that are written, and what writing them one after the other takes: floating-point operations, and bytes
+    of weights and cache that are `moved`, which go on at the same time.
+    """
+
+    tokens: int = 0
+    flops: int = 0
+    moved: int = 0
+
+
+@dataclass(frozen=True)
 class Contest:
     """`ours` against `theirs`, each a whole piece of work."""
 
     name: str
     ours: Callable[[], object]
     theirs: Callable[[], object]
-    tokens: int = 0  # that each of them writes
-    moved: int = 0  # bytes of weights and cache that must be read to write them one by one
+    writing: Writing = Writing()  # of either
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,7 @@ class Outcome:
     ours_s: float
     theirs_s: float
     ours_flops: int
-    tokens: int = 0
-    moved: int = 0
+    writing: Writing = Writing()
 
 
 def hold(contest: Contest, repeats: int) -> Outcome:
@@ -59,7 +67,7 @@ def hold(contest: Contest, repeats: int) -> Outcome:
     ratios = sorted(theirs / ours for ours, theirs in pairs)
     middle = [median(times) for times in zip(*pairs, strict=True)]
     theory = operations[1] / operations[0] if operations[0] else None
-    return Outcome(median(ratios), ratios[0], ratios[-1], theory, *middle, operations[0], contest.tokens, contest.moved)
+    return Outcome(median(ratios), ratios[0], ratios[-1], theory, *middle, operations[0], contest.writing)
 
 
 def counted(way: Callable[[], object]) -> int:
@@ -84,12 +92,18 @@ def timed(way: Callable[[], object]) -> float:
 
 def figures(outcome: Outcome, gpu: Gpu | None = None) -> dict[str, float | None]:
     """The ratios, and beside them seconds and tokens a second. On a known GPU also what share of its peak our
-    operations reach (`mfu`), and of our time the least that its data sheet allows (`floor`): operations, then bytes.
+    operations reach (`mfu`), and what share of our time is the least that its data sheet allows (`floor`).
     """
-    plain: dict[str, float | None] = dataclasses.asdict(outcome)
-    plain["tokens_per_s"] = outcome.tokens / outcome.ours_s if outcome.tokens else None
+    plain: dict[str, float | None] = {**vars(outcome)}
+    del plain["writing"]
+    plain["tokens_per_s"] = outcome.writing.tokens / outcome.ours_s if outcome.writing.tokens else None
     if gpu:
-        multiplied = outcome.ours_flops / (gpu.tflops * 1e12)
-        plain["mfu"] = multiplied / outcome.ours_s
-        plain["floor"] = (multiplied + outcome.moved / (gpu.bandwidth_gbs * 1e9)) / outcome.ours_s
+        plain["mfu"] = outcome.ours_flops / (gpu.tflops * 1e12) / outcome.ours_s
+        plain["floor"] = least_s(outcome.ours_flops, outcome.writing, gpu) / outcome.ours_s
     return plain
+
+
+def least_s(flops: int, writing: Writing, gpu: Gpu) -> float:
+    """Seconds that `flops` take at the peak, and of those of writing the bytes, where these take longer."""
+    written = writing.flops / (gpu.tflops * 1e12)
+    return flops / (gpu.tflops * 1e12) - written + max(written, writing.moved / (gpu.bandwidth_gbs * 1e9))

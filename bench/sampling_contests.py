@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from contest import Contest
+from least import token_by_token
 from meters import picture
 from PIL import Image
 
@@ -52,26 +53,16 @@ class Arena:
         """For each size the two contests."""
         for size in sizes:
             requests = size.requests
-            tokens = len(requests) * size.n * size.new
-            moved = self._moved(size, len(requests))
+            writing = token_by_token(self.model, len(requests) * size.n, size.image_tokens, size.new)
             what = f"{size.image_tokens} image tokens, {size.questions} questions an image, n {size.n}, {size.new} new"
             what += f", {size.images} images" if size.images > 1 else ""
             ours = lambda size=size, requests=requests: self.ours(requests, size.n, size.new)  # noqa: E731
-            yield Contest(
-                f"sampling, {what}", ours, lambda s=size, r=requests: self.stock(r, s.n, s.new), tokens, moved
-            )
+            stock = lambda size=size, requests=requests: self.stock(requests, size.n, size.new)  # noqa: E731
+            yield Contest(f"sampling, {what}", ours, stock, writing)
             if size.images > 1:
                 by_image = [requests[i : i + size.questions] for i in range(0, len(requests), size.questions)]
                 each = lambda s=size, b=by_image: [self.stock(one, s.n, s.new) for one in b]  # noqa: E731
-                yield Contest(f"voting, a call an image, {what}", ours, each, tokens, moved)
-
-    def _moved(self, size: Sampling, prompts: int) -> int:
-        """The text model is read for each token, and of each completion the keys and values so far."""
-        text = self.model.config.get_text_config()
-        weights = sum(one.nbytes for one in self.model.base_model.language_model.parameters())
-        head = text.hidden_size // text.num_attention_heads
-        token = 2 * text.num_hidden_layers * text.num_key_value_heads * head * self.model.dtype.itemsize
-        return size.new * (weights + prompts * size.n * token * (size.image_tokens + size.new // 2))
+                yield Contest(f"voting, a call an image, {what}", ours, each, writing)
 
     def ours(self, requests: Sequence[Request], n: int, new: int) -> list[list[list[int]]]:
         pixels = Pixels(self.processor.image_processor)

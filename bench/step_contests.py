@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from contest import Contest
 from datasets import Dataset
+from least import token_by_token
 from meters import picture
 from PIL import Image
 from trl import GRPOConfig, GRPOTrainer
@@ -56,13 +57,13 @@ def _contests(model: Path, step: GrpoStep) -> Iterator[Contest]:
     """Whoever still has a contest when it is over does not keep the two models alive."""
     many = f", {step.prompts} prompts" if step.prompts > 1 else ""
     what = f"{step.image_tokens} image tokens, G {step.group}, {step.new} new{many}"
-    tokens = step.prompts * step.group * step.new
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sides = [Ours(model, step, folder, stack), Stock(model, step, folder)]
         stack.callback(sides.clear)
+        writing = token_by_token(sides[0].trainer.model, _rows(step), step.image_tokens, step.new)
         yield Contest(f"log-probs and backward, {what}", lambda: sides[0].learn(), lambda: sides[1].learn())
-        yield Contest(f"GRPO step, {what}", lambda: sides[0].step(), lambda: sides[1].step(), tokens)
+        yield Contest(f"GRPO step, {what}", lambda: sides[0].step(), lambda: sides[1].step(), writing)
 
 
 class Side:

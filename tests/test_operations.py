@@ -7,13 +7,15 @@ from pathlib import Path
 
 import bench_models
 import pytest
-from contest import counted
+from contest import Writing, counted, least_s
+from least import token_by_token
 from meters import gpu_named
 from sampling_contests import Arena, Sampling
 from step_contests import GrpoStep, contests
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from visplay.plan.gpus import GPUS
+from visplay.engine.prompts import encode
+from visplay.plan.gpus import GPUS, Gpu
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning", "ignore:.*rollout_func")
 
@@ -39,6 +41,21 @@ def test_of_eight_samples_picture_and_prompt_are_read_once(small: Path) -> None:
     arena, asked = Arena(small), Sampling(image_tokens=256, questions=1, n=8, new=1, images=1).requests
     alone = counted(lambda: arena.stock(asked, n=1, new=1))
     assert 8 * alone / counted(lambda: arena.ours(asked, n=8, new=1)) >= 0.85 * 8
+
+
+def test_tokens_that_are_written_one_by_one_take_the_operations_that_are_counted(small: Path) -> None:
+    arena, asked = Arena(small), Sampling(image_tokens=256, questions=1, n=8, new=1, images=1).requests
+    more = counted(lambda: arena.ours(asked, n=8, new=9)) - counted(lambda: arena.ours(asked, n=8, new=1))
+    prompt = encode(arena.processor, asked)["input_ids"].shape[1]
+    assert token_by_token(arena.model, 8, prompt, 9).flops == pytest.approx(more, rel=0.01)
+    assert token_by_token(arena.model, 8, prompt, 1) == Writing(tokens=8)
+
+
+def test_the_least_time_is_what_takes_longer_of_operations_and_bytes_in_each_phase() -> None:
+    gpu = Gpu("made", tflops=1, bandwidth_gbs=1000, memory_gib=1)  # 10^12 of either a second
+    # Of 5 seconds of operations 2 are of writing, whose bytes take 1 or 3.
+    assert least_s(5 * 10**12, Writing(1, 2 * 10**12, 10**12), gpu) == pytest.approx(5)
+    assert least_s(5 * 10**12, Writing(1, 2 * 10**12, 3 * 10**12), gpu) == pytest.approx(6)
 
 
 def test_a_gpu_is_known_by_its_whole_name_only() -> None:
