@@ -40,8 +40,7 @@ WHOLE = Sizes(
         Sampling(256, 1, 8, 32, 4),  # where a token's weights are read for more than one prompt
         Sampling(256, 4, 8, 32, 1),
         *(Sampling(16, questions, 10, 32, 2) for questions in (1, 4, 8)),
-        *(Sampling(256, questions, 10, 32, 1) for questions in (1, 4, 8)),
-        *(Sampling(1024, questions, 10, 32, 1) for questions in (1, 4)),
+        *(Sampling(tokens, questions, 10, 32, 1) for tokens in (256, 1024) for questions in (1, 4, 8)),
     ),
     questions=(256, 1024, 4096, 16384),
     pair_by_pair=1024,
