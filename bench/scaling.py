@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 _ROWS = 1000  # of a file
+_TIMES = 3  # that a pool is measured
 
+Measured = dict[str, float]  # seconds of processor time, and the process's peak memory in mib
 
-_ASKED = ("time an image", "peak memory")
+_ASKED = {"time an image": "seconds", "peak memory": "mib"}
 
 
 def names(counts: Sequence[int]) -> list[str]:
@@ -27,25 +30,36 @@ def names(counts: Sequence[int]) -> list[str]:
 
 
 def pools(counts: Sequence[int], folder: Path) -> Iterator[tuple[str, dict[str, float]]]:
-    """For each pool but the first: time for an image, and peak memory, over those of the first; 1 is flat."""
-    (first, before), *others = [(count, _measured(count, folder / str(count))) for count in counts]
-    for count, found in others:
-        each = found["seconds"] / count / (before["seconds"] / first)
-        for what, ratio in zip(_ASKED, (each, found["mib"] / before["mib"]), strict=True):
-            figures = {"ratio": ratio, "low": ratio, "high": ratio, "theory": 1.0, **found}
-            yield _name(count, first, what), figures
+    """For each pool but the first: time for an image, and peak memory, over those of the first; 1 is flat.
+
+    Each pool is measured some times in turn with the others; the ratios are those of one round.
+    """
+    for count in counts:
+        _fill(folder / str(count), count)
+    rounds = [{count: _measured(folder / str(count), count) for count in counts} for _ in range(_TIMES)]
+    for count in counts[1:]:
+        found = {of: median(each[count][of] for each in rounds) for of in _ASKED.values()}
+        for what, of in _ASKED.items():
+            images = count / counts[0] if of == "seconds" else 1
+            ratios = sorted(each[count][of] / each[counts[0]][of] / images for each in rounds)
+            spread = {"ratio": median(ratios), "low": ratios[0], "high": ratios[-1]}
+            yield _name(count, counts[0], what), {**spread, "theory": 1.0, **found}
 
 
 def _name(count: int, first: int, what: str) -> str:
     return f"pool, {count:,} images against {first:,}, {what}"
 
 
-def _measured(count: int, folder: Path) -> dict[str, float]:
-    """Seconds of processor time, and the process's peak memory in MiB."""
+def _fill(folder: Path, count: int) -> None:
+    """Make a pool."""
     folder.mkdir(parents=True)
     for start in range(0, count, _ROWS):
         cells = [{"bytes": _png(number), "path": None} for number in range(start, min(count, start + _ROWS))]
         pq.write_table(pa.table({"image": cells}), folder / f"{start:06}.parquet")
+
+
+def _measured(folder: Path, count: int) -> Measured:
+    """By a process of its own."""
     command = [sys.executable, __file__, str(folder), str(count)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return dict(json.loads(said))
