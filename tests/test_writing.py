@@ -20,7 +20,7 @@ from visplay.engine.batches import Piece, Size, batches, in_order
 from visplay.engine.cache import RoomyLayer
 from visplay.engine.decoding import generate
 from visplay.engine.drawing import Drawing, luck
-from visplay.engine.pixels import Pixels
+from visplay.engine.pixels import Pixels, room_of
 from visplay.engine.prefixes import divide
 from visplay.engine.prompts import Prompt, Request, encode, prompts
 from visplay.engine.sampling import LocalSampler
@@ -302,3 +302,23 @@ def test_pictures_are_cut_into_patches_once_while_there_is_room() -> None:
     pixels.of([b])
     assert processor.calls == 4
     assert pixels.of([]) == {}
+
+
+def test_the_pictures_of_a_large_step_fit_into_an_eighth_of_the_memory() -> None:
+    gib, step = 2**30, 512 * 1024 * 4 * 1176 * 4  # pictures, visual tokens, patches, values, bytes
+    assert 9 * gib < step < room_of(memory=128 * gib, processes=1) == 16 * gib
+    assert step < 8 * room_of(memory=2048 * gib, processes=8) == 16 * gib
+    assert room_of(memory=64 * gib, processes=2) == 4 * gib
+    assert room_of(memory=4 * gib, processes=1) == gib
+
+
+def test_pictures_have_the_room_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor = Counted()
+    shown = [picture(0) for _ in range(5)]
+    monkeypatch.setattr("visplay.engine.pixels._GIB", 1600)  # one picture
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # each has room for four of the sixteen at most
+    pixels = Pixels(processor)
+    pixels.of([*shown[:4], *shown[:4]])
+    assert processor.calls == 4
+    pixels.of([*shown, *shown])
+    assert processor.calls == 4 + 1 + 5  # they come in turn, and none is there any more

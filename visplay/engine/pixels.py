@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 from typing import TypeAlias
 
+import psutil
 import torch
 from PIL import Image
 from transformers import BaseImageProcessor
@@ -17,7 +19,7 @@ from visplay.runs.parts import LOAD, part
 # An image, or one of the pool that is opened when its turn comes and then let go.
 Picture: TypeAlias = Image.Image | PoolImage
 
-_ROOM = 2**30  # bytes of patches that are kept: some 50 pictures of 1,024 visual tokens, thousands of small ones
+_GIB = 2**30  # of patches: some 50 pictures of 1,024 visual tokens, thousands of small ones
 
 Seen: TypeAlias = tuple[torch.Tensor, torch.Tensor]  # patches (P, D); grid (1, 3): time, height and width in patches
 
@@ -27,12 +29,23 @@ def opened(picture: Picture) -> Image.Image:
     return picture.open() if isinstance(picture, PoolImage) else picture
 
 
-class Pixels:
-    """Patches of pictures by `processor`; those met last are kept. A picture is known by identity, not by content."""
+def room_of(memory: int, processes: int) -> int:
+    """Bytes of patches that each of the `processes` of a machine may keep: together an eighth of its memory.
 
-    def __init__(self, processor: BaseImageProcessor, room: int = _ROOM) -> None:
+    No more than 16 GiB, as a step of 512 pictures of 1,024 visual tokens takes 9.2, and each at least 1 GiB. A step
+    meets its pictures in turn, again and again: of those that do not all fit none would be there when it is met.
+    """
+    return max(_GIB, min(memory // 8, 16 * _GIB) // processes)
+
+
+class Pixels:
+    """Patches of pictures by `processor`; those met last are kept, in `room` bytes or what this machine has for them.
+    A picture is known by identity, not by content.
+    """
+
+    def __init__(self, processor: BaseImageProcessor, room: int | None = None) -> None:
         self._processor = processor
-        self._room = self._left = room
+        self._room = self._left = _own_room() if room is None else room
         self._lock = Lock()  # threads share it
         self._kept: OrderedDict[int, tuple[Picture, Seen]] = OrderedDict()
 
@@ -70,3 +83,8 @@ class Pixels:
         with self._lock:
             self._kept.clear()
             self._left = self._room
+
+
+def _own_room() -> int:
+    processes = os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("LOCAL_SIZE", "1"))  # torchrun's, DeepSpeed's
+    return room_of(psutil.virtual_memory().total, int(processes))
