@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
 
-from visplay.engine import models
+from visplay.engine import models, shapes
 from visplay.engine.packing import Packed, groups, pack
 from visplay.engine.prompts import Request, encode
 from visplay.plan import work
@@ -237,16 +237,23 @@ def wrong_positions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.mark.parametrize("bf16", [False, True])
 def test_a_first_part_that_is_read_otherwise_leads_back_to_the_stock_way(
-    base: Path, tmp_path: Path, wrong_positions: None, caplog: pytest.LogCaptureFixture
+    base: Path, tmp_path: Path, wrong_positions: None, caplog: pytest.LogCaptureFixture, bf16: bool
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        train(base, tmp_path / "run", steps=1)
+        train(base, tmp_path / "run", steps=1, recipe=recipe(bf16=bf16))
     assert caplog.text.count("sharing them changed log-probabilities by") == 1
-    stock = recipe()
+    stock = recipe(bf16=bf16)
     stock.share_prompts = False
     train(base, tmp_path / "stock", steps=1, recipe=stock)
     assert written(tmp_path / "run")[0]["loss"] == written(tmp_path / "stock")[0]["loss"]
+
+
+def test_what_rounding_to_bfloat16_changes_is_tolerated(tmp_path: Path) -> None:
+    rounded = recipe(bf16=True, per_device_train_batch_size=12, num_generations=4)
+    train(shapes.BASE, tmp_path, steps=1, recipe=rounded, max_new_tokens=24)
+    assert written(tmp_path)[0]["prompts_shared"] == 1
 
 
 def test_a_model_that_cannot_be_read_so_is_trained_the_stock_way(

@@ -33,8 +33,9 @@ Read = tuple[torch.Tensor, torch.Tensor | None]  # log-probabilities and entropi
 
 _KNOWN = ("qwen2_5_vl",)  # model types whose positions and masks were tried
 
-# Mean difference of log-probabilities, in nats, that rounding explains; a wrong mask or position makes some tenths.
-_TOLERATED = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+# Mean difference of log-probabilities, in nats, that rounding explains; a wrong mask or position makes some tenths: of
+# the shipped model in bfloat16 the right layout 0.022, wrong ones from 0.32; other models have room in between.
+_TOLERATED = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 1e-1, torch.float16: 1e-2}
 
 
 @dataclass(frozen=True)
