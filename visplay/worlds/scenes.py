@@ -82,6 +82,7 @@ class Scene:
     things: tuple[Thing, ...]
 
 
+@functools.lru_cache(maxsize=2**16)  # a loop comes back to them when it measures
 def scene(split: Split, index: int) -> Scene:
     """Scene number `index` of a split: as many objects as THINGS allows, in distinct cells."""
     rng = np.random.default_rng([SPLITS.index(split), index])
