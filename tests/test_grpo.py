@@ -414,6 +414,7 @@ def test_a_frozen_vision_tower_keeps_nothing_for_gradients(base: Path, tmp_path:
     assert kept and set(kept) == {not frozen}
 
 
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
 @pytest.mark.parametrize("reentrant", [True, False])
 @pytest.mark.parametrize(("rank", "frozen", "targets"), [(None, True, []), (4, True, []), (4, False, ["q_proj"])])
 def test_checkpointing_does_not_have_an_untrained_vision_tower_read_again(

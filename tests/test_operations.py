@@ -65,7 +65,7 @@ def test_a_gpu_is_known_by_its_whole_name_only() -> None:
 
 
 def models_alive() -> int:
-    return sum(isinstance(one, Qwen2_5_VLForConditionalGeneration) for one in gc.get_objects())
+    return sum(type(one) is Qwen2_5_VLForConditionalGeneration for one in gc.get_objects())
 
 
 def test_the_two_models_of_a_size_are_gone_before_those_of_the_next_are_made(base: Path) -> None:

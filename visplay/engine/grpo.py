@@ -195,6 +195,8 @@ def _known_warnings_hidden() -> Iterator[None]:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)  # hence TRL's upper bound
+        # A frozen vision tower has no gradient, as it should.
+        warnings.filterwarnings("ignore", "None of the inputs have requires_grad", UserWarning)
         # TRL's use of it.
         warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_\w+)?` is deprecated", FutureWarning)
         yield
