@@ -162,7 +162,7 @@ def test_table_shows_the_audit_and_keeps_within_a_screen() -> None:
     assert len(header) == len(rule) <= 100
     assert origin == "iteration 1: label-free"
     steered = dataclasses.replace(FIRST, anchor_share=0.0, replay_share=0.0, audit_steers=True)
-    assert "iteration 1: labels trusted by what the audit knows" in render([BASE, steered])
+    assert "iteration 1: steered by what an audit knows" in render([BASE, steered])
 
 
 def test_table_calls_a_run_with_anchors_not_label_free() -> None:

@@ -13,7 +13,7 @@ import evolve as evolve_tool
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status of tools/evolve.py; runs that are done are only read."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", type=Path, metavar="STUDY", help="a YAML file, such as recipes/studies/controls.yaml")
+    parser.add_argument("study", type=Path, metavar="STUDY", help="a YAML file, such as recipes/studies/rows.yaml")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to all of its recipes")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for each run comes here")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these settings of the study")

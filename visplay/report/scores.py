@@ -97,7 +97,7 @@ class ScoreRow:
     guard: Mapping[str, Any] = field(default_factory=dict)
     audit: TrustFigures | None = None
     anchor_share: float | None = None
-    audit_steers: bool = False  # what the audit before knew had a say in which rows were kept, or how much they taught
+    audit_steers: bool = False  # an audit had a say in its rows, in the step that was kept, or in where it began
     replay_share: float | None = None
 
     def __post_init__(self) -> None:

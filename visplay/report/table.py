@@ -192,5 +192,5 @@ def _origin(row: ScoreRow) -> str:
     """One line on where the labels came from that a checkpoint was trained on."""
     replayed = f", {percent(row.replay_share)} % of the rows replayed" if row.replay_share else ""
     anchors = f"{percent(row.anchor_share)} % of the rows are anchors with true answers"
-    chosen = "labels trusted by what the audit knows" if row.audit_steers else "label-free"
+    chosen = "steered by what an audit knows" if row.audit_steers else "label-free"
     return f"{row.name}: {anchors if row.anchor_share else chosen}{replayed}"
